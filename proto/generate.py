@@ -19,35 +19,28 @@ PACKAGE = Path("intelgraph/gateway/v1")
 INIT = '"""Generated from `proto/intelgraph/gateway/v1` by `make generate`. Do not edit."""\n'
 
 
-def generate(into: Path) -> None:
-    """Runs protoc with the plugins of this environment.
+def sources() -> list[Path]:
+    """The files of the wire."""
+    return sorted((ROOT / PACKAGE).glob("*.proto"))
+
+
+def protoc(*arguments: str) -> None:
+    """Runs the protoc of this environment on the wire.
 
     `google/rpc/status.proto` comes from the googleapis-common-protos distribution, which the generated code
     imports at run time as well.
     """
-    sources = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / PACKAGE).glob("*.proto"))
-    services = [source for source in sources if "\nservice " in (ROOT / source).read_text(encoding="utf-8")]
-    scripts = Path(sysconfig.get_path("scripts"))
-    protoc = [
-        sys.executable,
-        "-m",
-        "grpc_tools.protoc",
-        f"--proto_path={ROOT}",
-        f"--proto_path={resources.files('google.rpc') / '../..'}",
-        f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
-        f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
-    ]
-    with tempfile.NamedTemporaryFile(suffix=".binpb") as descriptors:
-        subprocess.run([*protoc, f"--descriptor_set_out={descriptors.name}", *sources], check=True)
-        undeclared = methods_without_permission(FileDescriptorSet.FromString(descriptors.read()))
-    if undeclared:
-        sys.exit(f"no `option (permission)` on: {', '.join(undeclared)}")
-    into.mkdir(parents=True, exist_ok=True)
-    subprocess.run([*protoc, f"--python_out={into}", f"--mypy_out=quiet:{into}", *sources], check=True)
-    subprocess.run(
-        [*protoc, f"--grpc_python_out={into}", f"--mypy_grpc_out=quiet:{into}", *services], check=True
+    googleapis = resources.files("google.rpc") / "../.."
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT}", f"--proto_path={googleapis}"]
+    subprocess.run([*command, *arguments], check=True)
+
+
+def describe(target: Path) -> FileDescriptorSet:
+    """Compiles the wire, with its comments and imports, into a descriptor set in `target`."""
+    protoc(
+        "--include_imports", "--include_source_info", f"--descriptor_set_out={target}", *map(str, sources())
     )
-    (into / PACKAGE / "__init__.py").write_text(INIT, encoding="utf-8")
+    return FileDescriptorSet.FromString(target.read_bytes())
 
 
 def methods_without_permission(wire: FileDescriptorSet) -> list[str]:
@@ -70,15 +63,32 @@ def methods_without_permission(wire: FileDescriptorSet) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Parses the arguments."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--into", type=Path, default=ROOT.parent / "python")
-    into: Path = parser.parse_args().into
+def generate(into: Path) -> None:
+    """Writes messages for every file and stubs for those with services, each with its types."""
+    with tempfile.TemporaryDirectory() as scratch:
+        undeclared = methods_without_permission(describe(Path(scratch, "wire.binpb")))
+    if undeclared:
+        sys.exit(f"no `option (permission)` on: {', '.join(undeclared)}")
+    (into / PACKAGE).mkdir(parents=True, exist_ok=True)
     for stale in (into / PACKAGE).glob("*_pb2*"):
         stale.unlink()
-    generate(into)
+    plugins = Path(sysconfig.get_path("scripts"))
+    protoc(
+        f"--plugin=protoc-gen-mypy={plugins / 'protoc-gen-mypy'}",
+        f"--python_out={into}",
+        f"--mypy_out=quiet:{into}",
+        *map(str, sources()),
+    )
+    protoc(
+        f"--plugin=protoc-gen-mypy_grpc={plugins / 'protoc-gen-mypy_grpc'}",
+        f"--grpc_python_out={into}",
+        f"--mypy_grpc_out=quiet:{into}",
+        *(str(source) for source in sources() if "\nservice " in source.read_text(encoding="utf-8")),
+    )
+    (into / PACKAGE / "__init__.py").write_text(INIT, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, default=ROOT.parent / "python")
+    generate(parser.parse_args().into)

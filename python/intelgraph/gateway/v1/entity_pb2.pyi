@@ -179,7 +179,7 @@ class EntityVersion(_message.Message):
 Global___EntityVersion: _TypeAlias = EntityVersion  # noqa: Y015
 
 @_typing.final
-class GetEntityRequest(_message.Message):
+class GetRequest(_message.Message):
     """Asks for a version."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -206,10 +206,10 @@ class GetEntityRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetEntityRequest: _TypeAlias = GetEntityRequest  # noqa: Y015
+Global___GetRequest: _TypeAlias = GetRequest  # noqa: Y015
 
 @_typing.final
-class GetEntityResponse(_message.Message):
+class GetResponse(_message.Message):
     """A version."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -234,10 +234,10 @@ class GetEntityResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetEntityResponse: _TypeAlias = GetEntityResponse  # noqa: Y015
+Global___GetResponse: _TypeAlias = GetResponse  # noqa: Y015
 
 @_typing.final
-class DiffEntityRequest(_message.Message):
+class DiffRequest(_message.Message):
     """Asks for a difference."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -265,10 +265,10 @@ class DiffEntityRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DiffEntityRequest: _TypeAlias = DiffEntityRequest  # noqa: Y015
+Global___DiffRequest: _TypeAlias = DiffRequest  # noqa: Y015
 
 @_typing.final
-class DiffEntityResponse(_message.Message):
+class DiffResponse(_message.Message):
     """A difference."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -302,10 +302,10 @@ class DiffEntityResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DiffEntityResponse: _TypeAlias = DiffEntityResponse  # noqa: Y015
+Global___DiffResponse: _TypeAlias = DiffResponse  # noqa: Y015
 
 @_typing.final
-class EntityHistoryRequest(_message.Message):
+class HistoryRequest(_message.Message):
     """Asks for a page of versions."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -338,7 +338,7 @@ class EntityHistoryRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___EntityHistoryRequest: _TypeAlias = EntityHistoryRequest  # noqa: Y015
+Global___HistoryRequest: _TypeAlias = HistoryRequest  # noqa: Y015
 
 @_typing.final
 class HistoryEntry(_message.Message):
@@ -349,7 +349,7 @@ class HistoryEntry(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     DIFF_FIELD_NUMBER: _builtins.int
     diff: _builtins.bytes
-    """The reversible list of what it changed, as in `DiffEntityResponse.diff`."""
+    """The reversible list of what it changed, as in `DiffResponse.diff`."""
     @_builtins.property
     def version(self) -> Global___EntityVersion:
         """The version. `document` is set only where asked for."""
@@ -369,7 +369,7 @@ class HistoryEntry(_message.Message):
 Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
 
 @_typing.final
-class EntityHistoryResponse(_message.Message):
+class HistoryResponse(_message.Message):
     """A page of versions, newest first by (valid time, seq)."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -398,7 +398,7 @@ class EntityHistoryResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___EntityHistoryResponse: _TypeAlias = EntityHistoryResponse  # noqa: Y015
+Global___HistoryResponse: _TypeAlias = HistoryResponse  # noqa: Y015
 
 @_typing.final
 class ChangesRequest(_message.Message):

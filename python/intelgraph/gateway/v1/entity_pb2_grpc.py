@@ -37,18 +37,18 @@ class EntityServiceStub:
         """
         self.Get = channel.unary_unary(
                 '/intelgraph.gateway.v1.EntityService/Get',
-                request_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetEntityRequest.SerializeToString,
-                response_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetEntityResponse.FromString,
+                request_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetRequest.SerializeToString,
+                response_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetResponse.FromString,
                 _registered_method=True)
         self.Diff = channel.unary_unary(
                 '/intelgraph.gateway.v1.EntityService/Diff',
-                request_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffEntityRequest.SerializeToString,
-                response_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffEntityResponse.FromString,
+                request_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffRequest.SerializeToString,
+                response_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffResponse.FromString,
                 _registered_method=True)
         self.History = channel.unary_unary(
                 '/intelgraph.gateway.v1.EntityService/History',
-                request_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.EntityHistoryRequest.SerializeToString,
-                response_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.EntityHistoryResponse.FromString,
+                request_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.HistoryRequest.SerializeToString,
+                response_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.HistoryResponse.FromString,
                 _registered_method=True)
         self.Changes = channel.unary_stream(
                 '/intelgraph.gateway.v1.EntityService/Changes',
@@ -94,18 +94,18 @@ def add_EntityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Get': grpc.unary_unary_rpc_method_handler(
                     servicer.Get,
-                    request_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetEntityRequest.FromString,
-                    response_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetEntityResponse.SerializeToString,
+                    request_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetRequest.FromString,
+                    response_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetResponse.SerializeToString,
             ),
             'Diff': grpc.unary_unary_rpc_method_handler(
                     servicer.Diff,
-                    request_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffEntityRequest.FromString,
-                    response_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffEntityResponse.SerializeToString,
+                    request_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffRequest.FromString,
+                    response_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffResponse.SerializeToString,
             ),
             'History': grpc.unary_unary_rpc_method_handler(
                     servicer.History,
-                    request_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.EntityHistoryRequest.FromString,
-                    response_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.EntityHistoryResponse.SerializeToString,
+                    request_deserializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.HistoryRequest.FromString,
+                    response_serializer=intelgraph_dot_gateway_dot_v1_dot_entity__pb2.HistoryResponse.SerializeToString,
             ),
             'Changes': grpc.unary_stream_rpc_method_handler(
                     servicer.Changes,
@@ -139,8 +139,8 @@ class EntityService:
             request,
             target,
             '/intelgraph.gateway.v1.EntityService/Get',
-            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetEntityRequest.SerializeToString,
-            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetEntityResponse.FromString,
+            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetRequest.SerializeToString,
+            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.GetResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -166,8 +166,8 @@ class EntityService:
             request,
             target,
             '/intelgraph.gateway.v1.EntityService/Diff',
-            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffEntityRequest.SerializeToString,
-            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffEntityResponse.FromString,
+            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffRequest.SerializeToString,
+            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.DiffResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -193,8 +193,8 @@ class EntityService:
             request,
             target,
             '/intelgraph.gateway.v1.EntityService/History',
-            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.EntityHistoryRequest.SerializeToString,
-            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.EntityHistoryResponse.FromString,
+            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.HistoryRequest.SerializeToString,
+            intelgraph_dot_gateway_dot_v1_dot_entity__pb2.HistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,11 +33,11 @@ class EntityServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EntityServiceAsyncStub: ...
-    Get: _grpc.UnaryUnaryMultiCallable[_entity_pb2.GetEntityRequest, _entity_pb2.GetEntityResponse]
+    Get: _grpc.UnaryUnaryMultiCallable[_entity_pb2.GetRequest, _entity_pb2.GetResponse]
     """Returns the version of an entity as of a moment."""
-    Diff: _grpc.UnaryUnaryMultiCallable[_entity_pb2.DiffEntityRequest, _entity_pb2.DiffEntityResponse]
+    Diff: _grpc.UnaryUnaryMultiCallable[_entity_pb2.DiffRequest, _entity_pb2.DiffResponse]
     """Returns the difference between two versions of an entity."""
-    History: _grpc.UnaryUnaryMultiCallable[_entity_pb2.EntityHistoryRequest, _entity_pb2.EntityHistoryResponse]
+    History: _grpc.UnaryUnaryMultiCallable[_entity_pb2.HistoryRequest, _entity_pb2.HistoryResponse]
     """Returns the versions of an entity, newest first, page by page."""
     Changes: _grpc.UnaryStreamMultiCallable[_entity_pb2.ChangesRequest, _entity_pb2.ChangesResponse]
     """Streams every change of the tenant, once, in order of `seq`; waits for new ones at the end."""
@@ -47,11 +47,11 @@ class EntityServiceAsyncStub(EntityServiceStub):
     """Answers questions about entities over recorded and valid time."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Get: _aio.UnaryUnaryMultiCallable[_entity_pb2.GetEntityRequest, _entity_pb2.GetEntityResponse]  # type: ignore[assignment]
+    Get: _aio.UnaryUnaryMultiCallable[_entity_pb2.GetRequest, _entity_pb2.GetResponse]  # type: ignore[assignment]
     """Returns the version of an entity as of a moment."""
-    Diff: _aio.UnaryUnaryMultiCallable[_entity_pb2.DiffEntityRequest, _entity_pb2.DiffEntityResponse]  # type: ignore[assignment]
+    Diff: _aio.UnaryUnaryMultiCallable[_entity_pb2.DiffRequest, _entity_pb2.DiffResponse]  # type: ignore[assignment]
     """Returns the difference between two versions of an entity."""
-    History: _aio.UnaryUnaryMultiCallable[_entity_pb2.EntityHistoryRequest, _entity_pb2.EntityHistoryResponse]  # type: ignore[assignment]
+    History: _aio.UnaryUnaryMultiCallable[_entity_pb2.HistoryRequest, _entity_pb2.HistoryResponse]  # type: ignore[assignment]
     """Returns the versions of an entity, newest first, page by page."""
     Changes: _aio.UnaryStreamMultiCallable[_entity_pb2.ChangesRequest, _entity_pb2.ChangesResponse]  # type: ignore[assignment]
     """Streams every change of the tenant, once, in order of `seq`; waits for new ones at the end."""
@@ -62,25 +62,25 @@ class EntityServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Get(
         self,
-        request: _entity_pb2.GetEntityRequest,
+        request: _entity_pb2.GetRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_entity_pb2.GetEntityResponse, _abc.Awaitable[_entity_pb2.GetEntityResponse]]:
+    ) -> _typing.Union[_entity_pb2.GetResponse, _abc.Awaitable[_entity_pb2.GetResponse]]:
         """Returns the version of an entity as of a moment."""
 
     @_abc_1.abstractmethod
     def Diff(
         self,
-        request: _entity_pb2.DiffEntityRequest,
+        request: _entity_pb2.DiffRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_entity_pb2.DiffEntityResponse, _abc.Awaitable[_entity_pb2.DiffEntityResponse]]:
+    ) -> _typing.Union[_entity_pb2.DiffResponse, _abc.Awaitable[_entity_pb2.DiffResponse]]:
         """Returns the difference between two versions of an entity."""
 
     @_abc_1.abstractmethod
     def History(
         self,
-        request: _entity_pb2.EntityHistoryRequest,
+        request: _entity_pb2.HistoryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_entity_pb2.EntityHistoryResponse, _abc.Awaitable[_entity_pb2.EntityHistoryResponse]]:
+    ) -> _typing.Union[_entity_pb2.HistoryResponse, _abc.Awaitable[_entity_pb2.HistoryResponse]]:
         """Returns the versions of an entity, newest first, page by page."""
 
     @_abc_1.abstractmethod
