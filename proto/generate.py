@@ -1,6 +1,6 @@
 """Writes the typed Python stubs of the wire into `python/intelgraph/gateway/v1`.
 
-`--into DIR` writes below another root, so that a test can compare. Fails where a method declares no permission.
+`--into DIR` writes below another root, so that a test can compare. A method without permission fails.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def protoc(*arguments: str) -> None:
     imports at run time as well.
     """
     googleapis = resources.files("google.rpc") / "../.."
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT}", f"--proto_path={googleapis}"]
-    subprocess.run([*command, *arguments], check=True)
+    roots = [f"--proto_path={ROOT}", f"--proto_path={googleapis}"]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *roots, *arguments], check=True)
 
 
 def describe(target: Path) -> FileDescriptorSet:

@@ -1,8 +1,8 @@
 """Checks form and comments of the wire with buf.
 
 buf is built from its Go module once, into the user's cache. Without Go the check is skipped with the reason
-printed; with `CI` set that is a failure. buf gets descriptors compiled here, because `google/rpc/status.proto`
-comes from a Python distribution and not from buf's registry.
+printed; with `CI` set that is a failure. buf gets descriptors compiled here, because
+`google/rpc/status.proto` comes from a Python distribution and not from buf's registry.
 """
 
 import os

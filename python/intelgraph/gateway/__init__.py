@@ -1,1 +1,1 @@
-"""The gRPC gateway. Nothing is imported here: clients import the generated stubs in `v1` through this package."""
+"""The gRPC gateway. Imports nothing: clients reach the generated stubs in `v1` through this package."""
