@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 ROOT = Path(__file__).resolve().parent
@@ -59,8 +60,13 @@ def methods_without_permission(wire: FileDescriptorSet) -> list[str]:
         for file in wire.file
         for service in file.service
         for method in service.method
-        if number not in {field.field_number for field in UnknownFieldSet(method.options)}
+        if not _carries(method.options, number)
     ]
+
+
+def _carries(options: Message, number: int) -> bool:
+    fields = UnknownFieldSet(options)
+    return any(fields[index].field_number == number for index in range(len(fields)))
 
 
 def generate(into: Path) -> None:

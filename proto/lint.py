@@ -41,9 +41,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         image = Path(scratch, "wire.binpb")
         describe(image)
-        lint = [program, "lint", image, "--config", ROOT / "buf.yaml", "--path", PACKAGE.parts[0]]
-        form = [program, "format", "--diff", "--exit-code", ROOT]
-        return max(subprocess.run(command, check=False).returncode for command in (lint, form))
+        lint = ["lint", str(image), "--config", str(ROOT / "buf.yaml"), "--path", PACKAGE.parts[0]]
+        form = ["format", "--diff", "--exit-code", str(ROOT)]
+        return max(subprocess.run([program, *verb], check=False).returncode for verb in (lint, form))
 
 
 if __name__ == "__main__":

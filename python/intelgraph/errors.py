@@ -141,7 +141,7 @@ def wrap_unexpected(error: BaseException) -> Internal:
     of a foreign library may quote what it choked on.
     """
     correlation_id = uuid.uuid4().hex
-    causes = []
+    causes: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(causes) < _MOST_CAUSES:
         frames = traceback.extract_tb(cause.__traceback__)
