@@ -1,0 +1,3 @@
+"""Fixtures of the whole test suite; each real part has a module in `tests/parts/`."""
+
+pytest_plugins = ("tests.parts.postgres",)
