@@ -17,8 +17,6 @@ from google.rpc import error_details_pb2, status_pb2
 
 ERROR_DOMAIN: Final = "intelgraph.dev"
 
-_MOST_CAUSES: Final = 8
-
 _log = logging.getLogger(__name__)
 
 
@@ -134,21 +132,27 @@ class Internal(IntelGraphError):
     code = grpc.StatusCode.INTERNAL
 
 
-def wrap_unexpected(error: BaseException) -> Internal:
-    """Hides an exception that no one foresaw behind a correlation id; what it was goes to the log only.
+def causes_of(error: BaseException) -> list[str]:
+    """The types along the chain of causes, with the lines they came through, innermost first: fit for a log.
 
-    The log gets the types along the chain of causes and the lines they came through, not the texts: the text
-    of a foreign library may quote what it choked on.
+    The texts are left out: the text of a foreign library may quote what it choked on.
     """
-    correlation_id = uuid.uuid4().hex
     causes: list[str] = []
+    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None and len(causes) < _MOST_CAUSES:
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         frames = traceback.extract_tb(cause.__traceback__)
         places = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
-        causes.append(f"{type(cause).__qualname__} at {places}")
+        causes.append(f"{type(cause).__qualname__} at {places or 'no line'}")
         cause = cause.__cause__ or cause.__context__
-    _log.error("unexpected error", extra={"correlation_id": correlation_id, "causes": causes})
+    return causes
+
+
+def wrap_unexpected(error: BaseException) -> Internal:
+    """Hides an exception that no one foresaw behind a correlation id; what it was goes to the log only."""
+    correlation_id = uuid.uuid4().hex
+    _log.error("unexpected error", extra={"correlation_id": correlation_id, "causes": causes_of(error)})
     return Internal(
         "INTERNAL",
         "internal error",

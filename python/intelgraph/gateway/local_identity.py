@@ -1,0 +1,111 @@
+"""Identity without an issuer: a signing key of the data directory's own, for use on loopback.
+
+Whoever can read the data directory can mint a token for any tenant of it; it is 0700. The gateway trusts this
+key only while no other issuer is configured and it listens on loopback.
+"""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+
+DEFAULT_LIFETIME_S: Final = 3600.0
+_KEY: Final = "local-signing-key.pem"
+_PUBLIC: Final = "local-jwks.json"
+
+
+class LocalIssuer:
+    """Mints tokens with the key in `<data directory>/identity`."""
+
+    def __init__(self, key: Ed25519PrivateKey, kid: str) -> None:
+        self._key = key
+        self._kid = kid
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        """The issuer of a data directory in use. Raises OSError if its key cannot be read."""
+        directory = data_dir / "identity"
+        key = serialization.load_pem_private_key((directory / _KEY).read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise OSError(f"{directory / _KEY} is not an Ed25519 key")
+        return cls(key, _thumbprint(key))
+
+    @classmethod
+    def ensure(cls, data_dir: Path) -> Self:
+        """The issuer of a data directory, with a new key if it has none. Safe among processes."""
+        directory = data_dir / "identity"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (directory / _KEY).exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            _write_once(directory / _KEY, pem)
+        issuer = cls.open(data_dir)
+        _write_once(directory / _PUBLIC, issuer.public_set())
+        return issuer
+
+    @staticmethod
+    def public_keys(data_dir: Path) -> Path:
+        """The JSON Web Key Set that verifies the tokens."""
+        return data_dir / "identity" / _PUBLIC
+
+    def mint(
+        self,
+        tenant: str,
+        roles: Iterable[str],
+        *,
+        subject: str,
+        audience: str,
+        lifetime: float = DEFAULT_LIFETIME_S,
+    ) -> str:
+        """A token that is valid from now for `lifetime` seconds."""
+        now = int(time.time())
+        claims = {
+            "sub": subject,
+            "tenant": tenant,
+            "roles": sorted(roles),
+            "aud": audience,
+            "iss": "intelgraph-local",
+            "iat": now,
+            "exp": now + int(lifetime),
+            "jti": secrets.token_hex(8),
+        }
+        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self._kid})
+
+    def public_set(self) -> bytes:
+        """The JSON Web Key Set of the one key."""
+        public = OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        key = public | {"kid": self._kid, "use": "sig", "alg": "EdDSA"}
+        return json.dumps({"keys": [key]}, indent=2).encode()
+
+
+def _thumbprint(key: Ed25519PrivateKey) -> str:
+    """The key's id: its public bytes, shortened, as text."""
+    return key.public_key().public_bytes_raw().hex()[:16]
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Writes a file that is whole when it appears, 0600; one that another process wrote first stays."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(scratch, path)
+        except FileExistsError:
+            return
+    finally:
+        scratch.unlink()

@@ -1,0 +1,103 @@
+"""What each RPC method demands of its caller, read once from the options of the wire.
+
+A method without the `permission` option stops the gateway before it listens; `make generate` refuses it
+earlier.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
+from google.protobuf.message import Message
+from grpc_channelz.v1 import channelz_pb2
+
+from intelgraph.gateway import v1
+from intelgraph.gateway.v1 import permission_pb2
+
+_TENANT_FIELD: Final = "tenant"
+
+
+class MethodWithoutPermissionError(Exception):
+    """A method of the wire does not say which permission it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRule:
+    """What one method demands; `path` is `/package.Service/Method`.
+
+    Without `permission` any identity may call it, and where `anonymous` anyone. `tenant_fields` are the paths
+    of the fields by which a request may name its tenant.
+    """
+
+    path: str
+    permission: str | None
+    anonymous: bool = False
+    tenant_fields: tuple[tuple[str, ...], ...] = ()
+
+    def named_tenants(self, request: Message) -> Iterator[str]:
+        """The tenants that the request names."""
+        for *parents, field in self.tenant_fields:
+            holder = request
+            for parent in parents:
+                holder = getattr(holder, parent)
+            yield getattr(holder, field)
+
+
+def rules_of(file: FileDescriptor) -> Iterator[MethodRule]:
+    """The rules of the services that a file of the wire defines.
+
+    Raises MethodWithoutPermissionError.
+    """
+    for service in file.services_by_name.values():
+        for method in service.methods:
+            permission = method.GetOptions().Extensions[permission_pb2.permission]
+            path = f"/{service.full_name}/{method.name}"
+            if not permission:
+                raise MethodWithoutPermissionError(f"{path} has no `option (permission)`")
+            yield MethodRule(path, permission, tenant_fields=tuple(_tenant_fields(method.input_type)))
+
+
+def wire_rules() -> dict[str, MethodRule]:
+    """The rules of all generated services by path: a new file of the wire cannot be left out."""
+    modules = (info.name for info in pkgutil.iter_modules(v1.__path__) if info.name.endswith("_pb2"))
+    files = (importlib.import_module(f"{v1.__name__}.{module}").DESCRIPTOR for module in sorted(modules))
+    return {rule.path: rule for file in files for rule in rules_of(file)}
+
+
+def foreign_rules(*, beyond_loopback: bool) -> dict[str, MethodRule]:
+    """The rules of gRPC's own services.
+
+    Health tells only whether a service is served, to probes that carry no token. Reflection tells the wire,
+    which is public, but beyond loopback only to those the gateway knows. Channelz tells who is connected.
+    """
+    reflection = "grpc.reflection.v1alpha.ServerReflection"
+    rules = [
+        *(
+            MethodRule(f"/grpc.health.v1.Health/{method}", None, anonymous=True)
+            for method in ("Check", "Watch", "List")
+        ),
+        MethodRule(f"/{reflection}/ServerReflectionInfo", None, anonymous=not beyond_loopback),
+        *_channelz_rules(),
+    ]
+    return {rule.path: rule for rule in rules}
+
+
+def _channelz_rules() -> Iterable[MethodRule]:
+    service = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"]
+    for method in service.methods:
+        yield MethodRule(f"/{service.full_name}/{method.name}", "channelz.read")
+
+
+def _tenant_fields(message: Descriptor, seen: frozenset[str] = frozenset()) -> Iterator[tuple[str, ...]]:
+    """Paths to singular string fields named `tenant`, through singular messages."""
+    for field in message.fields:
+        if field.is_repeated:
+            continue
+        if field.name == _TENANT_FIELD and field.type == FieldDescriptor.TYPE_STRING:
+            yield (field.name,)
+        elif field.message_type is not None and field.message_type.full_name not in seen:
+            for path in _tenant_fields(field.message_type, seen | {message.full_name}):
+                yield (field.name, *path)
