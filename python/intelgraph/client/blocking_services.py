@@ -1,0 +1,238 @@
+"""The services beside ingest, for programs without an event loop: the methods of the async classes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from anyio.from_thread import BlockingPortal
+
+    from intelgraph.client import contracts, entities, envelopes, quarantine, tenants
+    from intelgraph.client.change_feed import ChangeFeed as AsyncChangeFeed
+    from intelgraph.client.versions import AsOf, EntityDiff, EntityVersion, HistoryEntry
+    from intelgraph.errors import IntelGraphError
+
+_Item = TypeVar("_Item")
+
+
+class Entities:
+    """Reads entities. See `intelgraph.client.entities.Entities`."""
+
+    def __init__(self, portal: BlockingPortal, inner: entities.Entities) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def get(
+        self,
+        dataset: str,
+        key: entities.EntityKey,
+        as_of: AsOf | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> EntityVersion:
+        """The version in force at a moment, by default now."""
+        return self._portal.call(partial(self._inner.get, dataset, key, as_of, timeout=timeout))
+
+    def diff(
+        self,
+        dataset: str,
+        key: entities.EntityKey,
+        before: AsOf,
+        after: AsOf | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> EntityDiff:
+        """What changed between two moments; the later is by default now."""
+        return self._portal.call(partial(self._inner.diff, dataset, key, before, after, timeout=timeout))
+
+    def history(
+        self,
+        dataset: str,
+        key: entities.EntityKey,
+        *,
+        with_documents: bool = False,
+        page_size: int = 50,
+        timeout: float | None = None,
+    ) -> Iterator[HistoryEntry]:
+        """The versions, newest first by (valid time, seq)."""
+        entries = self._inner.history(
+            dataset, key, with_documents=with_documents, page_size=page_size, timeout=timeout
+        )
+        return _iterate(self._portal, entries)
+
+    def changes(
+        self, after_seq: int = 0, *, datasets: Sequence[str] = (), until_now: bool = False
+    ) -> ChangeFeed:
+        """Every change of the tenant with a greater `seq`, once and in order."""
+        feed = self._portal.call(
+            partial(self._inner.changes, after_seq, datasets=datasets, until_now=until_now)
+        )
+        return ChangeFeed(self._portal, feed)
+
+
+class ChangeFeed(Iterator["HistoryEntry"]):
+    """Changes in order. See `intelgraph.client.change_feed.ChangeFeed`."""
+
+    def __init__(self, portal: BlockingPortal, inner: AsyncChangeFeed) -> None:
+        self._portal = portal
+        self._inner = inner
+        self._ready: list[HistoryEntry] = []
+        self._passed = inner.resume_after_seq
+
+    @property
+    def resume_after_seq(self) -> int:
+        """Everything up to this `seq` was handed out or is of other datasets."""
+        return self._passed
+
+    def __next__(self) -> HistoryEntry:
+        if not self._ready:
+            self._ready = self._portal.call(self._inner.batch)[::-1]
+            if not self._ready:
+                self._passed = self._inner.resume_after_seq
+                raise StopIteration
+        entry = self._ready.pop()
+        self._passed = entry.version.seq if self._ready else self._inner.resume_after_seq
+        return entry
+
+    def close(self) -> None:
+        """Ends the feed's connection."""
+        self._portal.call(self._inner.close)
+
+
+class Contracts:
+    """Publishes and reads contracts. See `intelgraph.client.contracts.Contracts`."""
+
+    def __init__(self, portal: BlockingPortal, inner: contracts.Contracts) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def put(self, document: bytes, *, timeout: float | None = None) -> contracts.Published:
+        """Publishes a contract document (JSON). The same document again changes nothing."""
+        return self._portal.call(partial(self._inner.put, document, timeout=timeout))
+
+    def get(self, dataset: str, version: str = "", *, timeout: float | None = None) -> contracts.Contract:
+        """A version of a contract with its document, by default the newest."""
+        return self._portal.call(partial(self._inner.get, dataset, version, timeout=timeout))
+
+    def list(self, dataset: str = "", *, timeout: float | None = None) -> Iterator[contracts.Contract]:
+        """Contracts without their documents, by dataset, newest version first."""
+        return _iterate(self._portal, self._inner.list(dataset, timeout=timeout))
+
+    def validate(
+        self, records: Iterable[bytes], dataset: str, version: str = "", *, timeout: float | None = None
+    ) -> contracts.Validation:
+        """Checks JSON records against a published contract; stores nothing."""
+        return self._portal.call(partial(self._inner.validate, records, dataset, version, timeout=timeout))
+
+    def validate_against(
+        self, records: Iterable[bytes], document: bytes, *, timeout: float | None = None
+    ) -> contracts.Validation:
+        """Checks JSON records against a contract document; stores nothing."""
+        return self._portal.call(partial(self._inner.validate_against, records, document, timeout=timeout))
+
+
+class Quarantine:
+    """Reads the quarantine. See `intelgraph.client.quarantine.Quarantine`."""
+
+    def __init__(self, portal: BlockingPortal, inner: quarantine.Quarantine) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def list(
+        self, dataset: str = "", *, timeout: float | None = None
+    ) -> Iterator[quarantine.QuarantineEntry]:
+        """Entries, newest first, of one dataset or of all."""
+        return _iterate(self._portal, self._inner.list(dataset, timeout=timeout))
+
+    def total_records(self, dataset: str = "", *, timeout: float | None = None) -> int:
+        """Number of records that wait, of one dataset or of all."""
+        return self._portal.call(partial(self._inner.total_records, dataset, timeout=timeout))
+
+    def get(
+        self, quarantine_id: UUID, *, with_records: bool = False, timeout: float | None = None
+    ) -> quarantine.QuarantineDetail:
+        """An entry with its report and, where asked for, its decrypted records."""
+        return self._portal.call(
+            partial(self._inner.get, quarantine_id, with_records=with_records, timeout=timeout)
+        )
+
+
+class Envelopes:
+    """Seals and opens messages. See `intelgraph.client.envelopes.Envelopes`."""
+
+    def __init__(self, portal: BlockingPortal, inner: envelopes.Envelopes) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def encrypt(
+        self,
+        plaintexts: Sequence[bytes],
+        context: bytes,
+        *,
+        inline_wrapped_key: bool = False,
+        timeout: float | None = None,
+    ) -> list[bytes]:
+        """Envelopes in the order of the messages."""
+        return self._portal.call(
+            partial(
+                self._inner.encrypt,
+                plaintexts,
+                context,
+                inline_wrapped_key=inline_wrapped_key,
+                timeout=timeout,
+            )
+        )
+
+    def decrypt(
+        self, envelopes: Sequence[bytes], context: bytes, *, timeout: float | None = None
+    ) -> list[bytes | IntelGraphError]:
+        """For each envelope, in their order, its message or why it does not open."""
+        return self._portal.call(partial(self._inner.decrypt, envelopes, context, timeout=timeout))
+
+
+class Tenants:
+    """Manages tenants. See `intelgraph.client.tenants.Tenants`."""
+
+    def __init__(self, portal: BlockingPortal, inner: tenants.Tenants) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def create(
+        self, name: str, limits: tenants.TenantLimits | None = None, *, timeout: float | None = None
+    ) -> tenants.Tenant:
+        """Creates a tenant; limits that are not given take the defaults."""
+        return self._portal.call(partial(self._inner.create, name, limits, timeout=timeout))
+
+    def list(self, *, timeout: float | None = None) -> Iterator[tenants.Tenant]:
+        """Tenants by name."""
+        return _iterate(self._portal, self._inner.list(timeout=timeout))
+
+    def set_limits(
+        self, name: str, limits: tenants.TenantLimits, *, timeout: float | None = None
+    ) -> tenants.Tenant:
+        """Changes the limits that are given."""
+        return self._portal.call(partial(self._inner.set_limits, name, limits, timeout=timeout))
+
+    def suspend(self, name: str, *, timeout: float | None = None) -> tenants.Tenant:
+        """Denies a tenant everything until `resume`."""
+        return self._portal.call(partial(self._inner.suspend, name, timeout=timeout))
+
+    def resume(self, name: str, *, timeout: float | None = None) -> tenants.Tenant:
+        """Lets a suspended tenant go on."""
+        return self._portal.call(partial(self._inner.resume, name, timeout=timeout))
+
+    def offboard(self, name: str, *, timeout: float | None = None) -> tenants.Tenant:
+        """Denies a tenant for good; its name is never given again."""
+        return self._portal.call(partial(self._inner.offboard, name, timeout=timeout))
+
+
+def _iterate(portal: BlockingPortal, items: AsyncIterator[_Item]) -> Iterator[_Item]:
+    while True:
+        try:
+            yield portal.call(items.__anext__)
+        except StopAsyncIteration:
+            return
