@@ -24,7 +24,7 @@ pub fn write_canonical(value: Value<'_>, out: &mut Vec<u8>) {
 /// # Errors
 /// The rule that the document breaks.
 pub fn canonical(source: &[u8], limits: Limits) -> Result<Vec<u8>, ParseError> {
-    rewrite(Parser::new(limits), NumberRule::Record, source)
+    rewrite(source, limits, NumberRule::Record)
 }
 
 /// The form of RFC 8785, for contract documents and other small texts within I-JSON (RFC 7493).
@@ -33,12 +33,12 @@ pub fn canonical(source: &[u8], limits: Limits) -> Result<Vec<u8>, ParseError> {
 /// The rule that the document breaks; [`NumberRange`](crate::ParseErrorKind::NumberRange) for a number that
 /// would be written as an integer beyond ±2^53.
 pub fn jcs(source: &[u8], limits: Limits) -> Result<Vec<u8>, ParseError> {
-    rewrite(Parser::i_json(limits), NumberRule::IJson, source)
+    rewrite(source, limits, NumberRule::IJson)
 }
 
-fn rewrite(mut parser: Parser, rule: NumberRule, source: &[u8]) -> Result<Vec<u8>, ParseError> {
+fn rewrite(source: &[u8], limits: Limits, rule: NumberRule) -> Result<Vec<u8>, ParseError> {
     let mut tape = Tape::default();
-    let root = parser.parse(&mut tape, source, 0..source.len())?;
+    let root = Parser::with_numbers(limits, rule).parse(&mut tape, source, 0..source.len())?;
     let mut out = Vec::with_capacity(source.len());
     write(tape.value(source, root), rule, &mut out);
     Ok(out)

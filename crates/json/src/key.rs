@@ -34,7 +34,12 @@ impl<'a> Key<'a> {
         }
     }
 
-    fn quoted_as_written(self) -> &'a [u8] {
+    /// A key in canonical form, with its colon.
+    pub(crate) fn canonical(prefix: &'a [u8], escaped: bool) -> Self {
+        Self { written: prefix, colon: true, escaped, canonical: true }
+    }
+
+    pub(crate) fn quoted_as_written(self) -> &'a [u8] {
         &self.written[..self.written.len() - usize::from(self.colon)]
     }
 
@@ -68,6 +73,11 @@ impl<'a> Key<'a> {
         Cow::Owned(prefix)
     }
 
+    /// The flags of the key's node.
+    pub(crate) fn flags(self) -> u32 {
+        (if self.escaped { ESCAPED } else { 0 }) | (if self.canonical { 0 } else { REWRITTEN })
+    }
+
     fn rewritten(self) -> Vec<u8> {
         let mut quoted = Vec::with_capacity(self.written.len());
         string::write(&self.as_str(), &mut quoted);
@@ -92,6 +102,22 @@ pub(crate) fn utf16_order(a: &[u8], b: &[u8]) -> Ordering {
         Some((&x, &y)) if x >= 0xEE && y >= 0xEE && (x >= 0xF0) != (y >= 0xF0) => y.cmp(&x),
         Some((x, y)) => x.cmp(y),
         None => a.len().cmp(&b.len()),
+    }
+}
+
+/// A text that sorts by [`utf16_order`].
+#[derive(PartialEq, Eq)]
+pub(crate) struct Utf16Order<'a>(pub(crate) Cow<'a, [u8]>);
+
+impl Ord for Utf16Order<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        utf16_order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Utf16Order<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Iteration over the content of containers.
 
 use crate::key::Key;
+use crate::shape::Keys;
 use crate::tape::{NONE, Tape};
 use crate::value::{Value, member};
 
@@ -22,6 +23,7 @@ impl<'a> Members<'a> {
 impl<'a> Iterator for Members<'a> {
     type Item = (Key<'a>, Value<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let key = self.key;
@@ -36,8 +38,9 @@ impl<'a> Iterator for Members<'a> {
 
 impl ExactSizeIterator for Members<'_> {}
 
-/// Members of an object in canonical key order. The order was found while parsing: iterating sorts nothing
-/// and allocates nothing.
+/// Members of an object in canonical key order. The order was found while parsing, and of an object with a
+/// [`Shape`](crate::Shape) the keys are those of the shape: iterating sorts nothing, allocates nothing, and every
+/// [`Key::prefix`] is borrowed.
 #[derive(Clone)]
 pub struct SortedMembers<'a>(Order<'a>);
 
@@ -46,7 +49,7 @@ enum Order<'a> {
     /// The source order is the canonical order.
     Source(Members<'a>),
     /// Key nodes in canonical order.
-    Listed(&'a Tape, &'a [u8], std::slice::Iter<'a, u32>),
+    Listed { tape: &'a Tape, source: &'a [u8], keys: std::slice::Iter<'a, u32>, shape: Option<Keys<'a>> },
 }
 
 impl<'a> SortedMembers<'a> {
@@ -54,25 +57,32 @@ impl<'a> SortedMembers<'a> {
         if left == 0 || tape.extent(container).order == NONE {
             return Self(Order::Source(Members::new(tape, source, container, left)));
         }
-        let order = tape.extent(container).order as usize;
-        Self(Order::Listed(tape, source, tape.order[order..order + left as usize].iter()))
+        let (keys, shape) = (tape.order_of(container), tape.shape_of(container));
+        Self(Order::Listed { tape, source, keys: keys.iter(), shape: shape.map(|shape| shape.keys()) })
     }
 }
 
 impl<'a> Iterator for SortedMembers<'a> {
     type Item = (Key<'a>, Value<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Order::Source(members) => members.next(),
-            Order::Listed(tape, source, keys) => keys.next().map(|&key| member(tape, source, key)),
+            Order::Listed { tape, source, keys, shape } => {
+                let node = *keys.next()?;
+                match shape.as_mut().and_then(Iterator::next) {
+                    Some(key) => Some((key, Value::new(tape, source, node + 1))),
+                    None => Some(member(tape, source, node)),
+                }
+            }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match &self.0 {
             Order::Source(members) => members.size_hint(),
-            Order::Listed(_, _, keys) => keys.size_hint(),
+            Order::Listed { keys, .. } => keys.size_hint(),
         }
     }
 }
@@ -97,6 +107,7 @@ impl<'a> Elements<'a> {
 impl<'a> Iterator for Elements<'a> {
     type Item = Value<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let element = self.element;

@@ -4,6 +4,7 @@
 //! `f64`, and must survive that: the canonical text denotes the very decimal of the token.
 
 use crate::error::ParseErrorKind;
+use crate::scan;
 use crate::tape::{INTEGER, REWRITTEN};
 
 /// Which numbers are accepted.
@@ -21,6 +22,31 @@ const F64_DIGITS: usize = 15;
 const I64_DIGITS: usize = 18;
 /// 2^53: up to here `f64` holds every integer.
 const F64_INTEGERS: u64 = 1 << 53;
+
+/// The common case of [`scan`], for which no rule needs a closer look: few digits, no exponent. `bytes` may
+/// go on behind the document.
+#[inline(always)]
+pub(crate) fn scan_plain(bytes: &[u8], at: usize) -> Option<(usize, u32)> {
+    let whole = at + usize::from(bytes.get(at) == Some(&b'-'));
+    let (wholes, fractions) = scan::digit_runs(bytes.get(whole..)?)?;
+    let point = whole + wholes;
+    let zero = bytes[whole] == b'0';
+    let (end, flags) = if bytes[point] == b'.' {
+        let end = point + 1 + fractions;
+        if fractions == 0
+            || (bytes[whole] == b'0' && (wholes > 1 || bytes[point..end].starts_with(b".00000")))
+        {
+            return None;
+        }
+        (end, if bytes[end - 1] == b'0' { REWRITTEN } else { 0 })
+    } else {
+        if zero && (wholes > 1 || whole > at) {
+            return None;
+        }
+        (point, INTEGER)
+    };
+    (wholes > 0 && bytes.get(end)? | 0x20 != b'e').then_some((end, flags))
+}
 
 /// Checks the number that begins at `at`. Gives the position behind it and its flags.
 pub(crate) fn scan(doc: &[u8], at: usize, rule: NumberRule) -> Result<(usize, u32), (ParseErrorKind, usize)> {

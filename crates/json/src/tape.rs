@@ -4,6 +4,9 @@
 //! after the other, or key and value in turn. `next` of a node is the index behind all of that, so a
 //! container is stepped over without looking inside.
 
+use std::sync::Arc;
+
+use crate::shape::Shape;
 use crate::value::{Kind, Value};
 
 /// Where nothing is stored in an [`Extent`].
@@ -33,9 +36,11 @@ pub(crate) struct Node {
 pub(crate) struct Extent {
     /// Members or elements.
     pub(crate) count: u32,
-    /// Offset into [`Tape::order`] of `count` key nodes in canonical order; `NONE` when the source order is
-    /// the canonical order.
+    /// Offset into [`Tape::order`] of `count` key nodes in canonical order; `NONE` where the source order is
+    /// the canonical order and the object has no shape.
     pub(crate) order: u32,
+    /// Index into [`Tape::shapes`], or `NONE`.
+    pub(crate) shape: u32,
 }
 
 impl Node {
@@ -54,13 +59,13 @@ impl Node {
 
 impl From<Extent> for Node {
     fn from(extent: Extent) -> Self {
-        Self { tag: 0, start: extent.count, len: extent.order, next: NONE }
+        Self { tag: 0, start: extent.count, len: extent.order, next: extent.shape }
     }
 }
 
 impl From<Node> for Extent {
     fn from(node: Node) -> Self {
-        Self { count: node.start, order: node.len }
+        Self { count: node.start, order: node.len, shape: node.next }
     }
 }
 
@@ -69,6 +74,7 @@ impl From<Node> for Extent {
 pub struct Tape {
     pub(crate) nodes: Vec<Node>,
     pub(crate) order: Vec<u32>,
+    pub(crate) shapes: Vec<Arc<Shape>>,
 }
 
 /// Handle of a parsed document. Valid for the tape that it was parsed onto, until that is cleared.
@@ -80,6 +86,7 @@ impl Tape {
     pub fn clear(&mut self) {
         self.nodes.clear();
         self.order.clear();
+        self.shapes.clear();
     }
 
     /// The document behind a handle. `source` must be the buffer that the document was parsed from: with
@@ -90,6 +97,30 @@ impl Tape {
 
     pub(crate) fn len(&self) -> u32 {
         self.nodes.len() as u32
+    }
+
+    /// Where a shape is, put there if it is new. `hint` is where it was on the tape that the parser used last.
+    pub(crate) fn shape_slot(&mut self, shape: &Arc<Shape>, hint: u32) -> u32 {
+        if self.shapes.get(hint as usize).is_some_and(|there| Arc::ptr_eq(there, shape)) {
+            return hint;
+        }
+        let slot = self.shapes.iter().position(|there| Arc::ptr_eq(there, shape)).unwrap_or_else(|| {
+            self.shapes.push(Arc::clone(shape));
+            self.shapes.len() - 1
+        });
+        slot as u32
+    }
+
+    /// The key nodes of an object in canonical order; none where [`Extent::order`] is `NONE`.
+    pub(crate) fn order_of(&self, object: u32) -> &[u32] {
+        match self.extent(object) {
+            Extent { order: NONE, .. } => &[],
+            Extent { order, count, .. } => &self.order[order as usize..][..count as usize],
+        }
+    }
+
+    pub(crate) fn shape_of(&self, object: u32) -> Option<&Arc<Shape>> {
+        self.shapes.get(self.extent(object).shape as usize)
     }
 
     pub(crate) fn extent(&self, container: u32) -> Extent {

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::key::{Key, token};
 use crate::members::{Elements, Members, SortedMembers};
 use crate::number::Number;
 use crate::pointer::Pointer;
+use crate::shape::Shape;
 use crate::string;
 use crate::tape::{ESCAPED, INTEGER, Node, REWRITTEN, Tape};
 
@@ -97,7 +99,10 @@ impl<'a> Value<'a> {
         Members::new(self.tape, self.source, self.index, self.count(Kind::Object))
     }
 
-    /// Members in canonical key order (RFC 8785 §3.2.3: UTF-16 code units).
+    /// Members in canonical key order (RFC 8785 §3.2.3: UTF-16 code units). Nothing is sorted here. Of an
+    /// object with a [`shape`](Self::shape) every key's canonical `"key":` is one borrowed slice,
+    /// [`Key::prefix`]: the canonical form of the object is `{`, prefix and canonical value in turn with `,`
+    /// between them, `}`.
     pub fn sorted_members(self) -> SortedMembers<'a> {
         SortedMembers::new(self.tape, self.source, self.index, self.count(Kind::Object))
     }
@@ -109,6 +114,20 @@ impl<'a> Value<'a> {
 
     fn count(self, kind: Kind) -> u32 {
         if self.kind() == kind { self.tape.extent(self.index).count } else { 0 }
+    }
+
+    /// The keys that this object shares with others. A non-empty object has one unless it is too large, or
+    /// too much else has been met lately.
+    pub fn shape(self) -> Option<&'a Arc<Shape>> {
+        if self.count(Kind::Object) == 0 { None } else { self.tape.shape_of(self.index) }
+    }
+
+    /// The member at a position of the canonical order, for an object with a [`shape`](Self::shape), where
+    /// it takes constant time; none for anything else.
+    pub fn member(self, position: usize) -> Option<(Key<'a>, Value<'a>)> {
+        let key = self.shape()?.key(position)?;
+        let node = *self.tape.order_of(self.index).get(position)?;
+        Some((key, Value::new(self.tape, self.source, node + 1)))
     }
 
     /// The member of that (unescaped) name.
