@@ -164,6 +164,26 @@ def schema() -> Document:
     }
 
 
+def contract_document(tenant: str) -> Document:
+    """The contract of the records, for a tenant's name.
+
+    It names no event time, so a version counts from when it is recorded, and a benchmark may send the same
+    versions in turn for as long as it runs. Its arrays have no key and are compared by position.
+    """
+    return {
+        "datasetId": DATASET,
+        "version": "1.0.0",
+        "tenantId": tenant,
+        "license": "Open-Data-OK",
+        "purpose": ["benchmark"],
+        "retention": "short-30d",
+        "sla": {},
+        "schema": schema(),
+        "mapping": {"entity": {"type": "shipment", "key": ["/shipment_id"]}},
+        "placement": {"homeRegion": "local", "classification": "internal"},
+    }
+
+
 def _destination_schema() -> Document:
     return {
         "type": "object",

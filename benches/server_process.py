@@ -32,8 +32,16 @@ def serve_module(module: str, arguments: Sequence[str]) -> Iterator[ServerProces
         try:
             yield ServerProcess(_first_line_as_port(process, module), process.pid)
         finally:
-            process.terminate()
-            process.wait(_STOP_TIMEOUT_S)
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _first_line_as_port(process: subprocess.Popen[str], module: str) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
@@ -56,4 +55,3 @@ async def _serve(create_handler: Callable[[], Awaitable[StreamHandler]]) -> None
     print(port, flush=True)
     await stopped.wait()
     await server.stop(grace=None)
-    sys.stdout.close()

@@ -1,13 +1,16 @@
 """The records are what the benchmarks say they are."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 from jsonschema_rs import Draft202012Validator
 
 from benches.ingest_load import VERSIONS
-from benches.records import CHANGED_FIELDS, FIELDS, MAX_BYTES, MIN_BYTES, Shipment, schema
+from benches.records import CHANGED_FIELDS, FIELDS, MAX_BYTES, MIN_BYTES, Shipment, contract_document, schema
 
 ENTITIES = 2_000
+CONTRACT_SCHEMA = Path(__file__).parents[2] / "crates" / "contract" / "schema" / "ig.contract.v1.schema.json"
 
 
 def changed_fields(one: Shipment, other: Shipment) -> tuple[str, ...]:
@@ -40,3 +43,7 @@ def test_a_record_follows_from_seed_index_and_version() -> None:
     assert Shipment(3, 5, 2).encode() == Shipment(3, 5).next().next().encode()
     assert Shipment(3, 5).document()["shipment_id"] != Shipment(4, 5).document()["shipment_id"]
     assert Shipment(3, 5).document()["shipment_id"] != Shipment(3, 6).document()["shipment_id"]
+
+
+def test_the_contract_is_one() -> None:
+    Draft202012Validator(orjson.loads(CONTRACT_SCHEMA.read_bytes())).validate(contract_document("bench"))
