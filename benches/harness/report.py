@@ -90,14 +90,14 @@ def _sample_json(sample: Sample) -> dict[str, float]:
 
 def _arms(report: Report) -> Table:
     acked = any(sample.ack_ms for series in report.series for sample in series.samples)
-    table = Table(
-        title=f"medians of {max(len(series.samples) for series in report.series)} interleaved rounds"
-    )
-    table.add_column("arm")
-    for heading in ("records/s", "lowest", "highest", "CPU µs/record"):
+    rounds = max(len(series.samples) for series in report.series)
+    caption = "µs: CPU time per record" + ("; ms: from sending a batch to its ack" if acked else "")
+    table = Table(title=f"medians of {rounds} interleaved rounds", caption=caption)
+    table.add_column("arm", no_wrap=True)
+    for heading in ("records/s", "lowest", "highest", "CPU µs"):
         table.add_column(heading, justify="right")
     if acked:
-        for heading in ("PostgreSQL µs/record", "ack p50 ms", "ack p95 ms"):
+        for heading in ("DB µs", "p50 ms", "p95 ms"):
             table.add_column(heading, justify="right")
     for series in report.series:
         table.add_row(series.name, *_rates(series), *(_acks(series) if acked else ()))
@@ -121,12 +121,17 @@ def _acks(series: Series) -> tuple[str, ...]:
 
 def _figures(report: Report) -> Table:
     table = Table(title="figures")
-    table.add_column("figure")
+    table.add_column("figure", no_wrap=True)
     for heading in ("median", "95 % interval", "target", "met"):
         table.add_column(heading, justify="right")
     for figure in report.figures:
         estimate, target = figure.estimate, figure.target
         met = "" if target is None else ("yes" if target.is_met_by(estimate.median) else "[red]no[/red]")
-        interval = f"{estimate.low:,.3g} … {estimate.high:,.3g}"
-        table.add_row(figure.key, f"{estimate.median:,.4g}", interval, str(target or ""), met)
+        interval = f"{_rounded(estimate.low)} … {_rounded(estimate.high)}"
+        table.add_row(figure.key, _rounded(estimate.median), interval, str(target or ""), met)
     return table
+
+
+def _rounded(value: float) -> str:
+    """Whole numbers from 100 on, else three significant digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
