@@ -28,7 +28,7 @@ from intelgraph.gateway.metrics import exposition
 from intelgraph.gateway.permissions import decide
 from intelgraph.gateway.ports import bound_socket
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting, is_loopback
-from intelgraph.gateway.tls import ServerTls, TlsFiles
+from intelgraph.gateway.settings_check import tls_of
 from intelgraph.http.app import ReadinessCheck, create_app
 from intelgraph.http.listener import HttpListener
 
@@ -80,7 +80,7 @@ class GatewayServer:
         self._settings = settings
         self._parts = parts
         self._shared_ports = shared_ports
-        self._tls = _tls(settings)
+        self._tls = tls_of(settings)
         self._interceptor = AccessInterceptor(
             parts.authenticator,
             wire_rules() | foreign_rules(beyond_loopback=not is_loopback(settings.grpc.host)),
@@ -128,13 +128,13 @@ class GatewayServer:
         await asyncio.gather(
             self._server.stop(self._settings.drain_s), *(service.drain() for service in self._parts.services)
         )
-        if self._http is not None:
-            await self._http.stop()
         _log.info("drained")
 
-    async def wait(self) -> None:
-        """Returns when the server has stopped."""
-        await self._server.wait_for_termination()
+    async def stop(self) -> None:
+        """Ends what has not ended by itself. Does nothing after `drain`."""
+        await self._server.stop(None)
+        if self._http is not None:
+            await self._http.stop()
 
     def _options(self) -> list[tuple[str, int]]:
         return [
@@ -193,15 +193,3 @@ class GatewayServer:
     async def _authorize_metrics(self, authorization: str) -> None:
         identity = await self._parts.authenticator.identify([("authorization", authorization)], {})
         decide(identity, "metrics.read")
-
-
-def _tls(settings: Settings) -> ServerTls | None:
-    tls = settings.tls
-    if tls.certificate is None or tls.key is None:
-        return None
-    try:
-        return ServerTls(TlsFiles(tls.certificate, tls.key, tls.client_ca))
-    except (OSError, ssl.SSLError, ValueError) as error:
-        raise ConfigurationError(
-            (WrongSetting("tls", f"the files cannot be used ({error}): name PEM files that fit together"),)
-        ) from error

@@ -50,6 +50,10 @@ class ConfigurationError(Exception):
         )
         self.wrong = wrong
 
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[WrongSetting, ...]]]:
+        """Crosses from a worker to its supervisor."""
+        return type(self), (self.wrong,)
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this host reaches a listener on `host`. Names but `localhost` may mean anything."""
@@ -232,7 +236,9 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
         model_config = SettingsConfigDict(toml_file=file)
 
     try:
-        return Sourced(**flags)
+        sourced = Sourced(**flags)
+        # A plain instance can be handed to worker processes; a local class cannot be pickled.
+        return Settings.model_construct(**{name: getattr(sourced, name) for name in Settings.model_fields})
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError((WrongSetting("config", f"{file} is not TOML: {error}"),)) from None
     except SettingsError as error:

@@ -1,0 +1,180 @@
+"""`intelgraph`: the verbs, the options that all of them share, and how errors end.
+
+Exit codes: 0 done, 1 findings, 2 bad input or usage, 3 the gateway is unreachable or failed, 64 wrong
+configuration.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from intelgraph import __version__
+from intelgraph.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from intelgraph.errors import IntelGraphError
+
+VERBS: Final = {
+    "serve": "intelgraph.cli.serve",
+    "token": "intelgraph.cli.token",
+    "config": "intelgraph.cli.config",
+    "tenants": "intelgraph.cli.tenants",
+}
+"""The module of each verb, in the order of the help."""
+
+EXIT_BAD_INPUT: Final = 2
+EXIT_FAILED: Final = 3
+
+_CALLER_CODES: Final = frozenset(
+    {
+        "ALREADY_EXISTS",
+        "FAILED_PRECONDITION",
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "OUT_OF_RANGE",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+    }
+)
+"""gRPC codes of errors that the caller can mend; the others are the gateway's, or of the way to it."""
+
+_SHARED_WITH_VALUE: Final = frozenset(
+    {"--server", "--token", "--tenant", "--data-dir", "--ca", "--certificate", "--key"}
+)
+_SHARED_FLAGS: Final = frozenset({"--json"})
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+class VerbGroup(TyperGroup):
+    """Imports a verb when it is called, or when the help lists it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb of that name; None if there is none."""
+        if cmd_name not in VERBS:
+            return None
+        command = typer.main.get_command(importlib.import_module(VERBS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=VerbGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Streams records in, checks, compares, seals and stores them, and shows them as of any time.",
+    epilog="Begin with `intelgraph serve` and, in another terminal, `intelgraph ingest --help`."
+    " The options above may also stand behind the verb.",
+)
+
+
+@app.callback()
+def shared(
+    context: typer.Context,
+    server: Annotated[
+        str, typer.Option(envvar="INTELGRAPH_SERVER", help="Address of the gateway.")
+    ] = "127.0.0.1:7443",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="INTELGRAPH_TOKEN",
+            help="Access token. Without one, a token is minted with the key in the data directory.",
+        ),
+    ] = None,
+    tenant: Annotated[
+        str, typer.Option(envvar="INTELGRAPH_TENANT", help="Tenant that a minted token is for.")
+    ] = "local",
+    data_dir: Annotated[
+        Path, typer.Option(envvar="INTELGRAPH_DATA_DIR", help="Data directory of the gateway on this host.")
+    ] = Path("intelgraph-data"),
+    ca: Annotated[
+        Path | None,
+        typer.Option(envvar="INTELGRAPH_CA", help="CA of the gateway's certificate; turns TLS on."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(envvar="INTELGRAPH_CERTIFICATE", help="Client certificate (mTLS).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(envvar="INTELGRAPH_KEY", help="Key of the client certificate.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Shared by all verbs."""
+    context.obj = Invocation(
+        server=server,
+        token=token,
+        tenant=tenant,
+        data_dir=data_dir,
+        ca=ca,
+        certificate=certificate,
+        key=key,
+        json=as_json,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(hoist_shared_options(given))
+    except Exception as error:
+        # Imported only now: it brings gRPC along, and --help does not need that.
+        from intelgraph.errors import IntelGraphError
+
+        if not isinstance(error, IntelGraphError):
+            raise
+        _print_refusal(error, as_json="--json" in given)
+        sys.exit(EXIT_BAD_INPUT if error.code.name in _CALLER_CODES else EXIT_FAILED)
+
+
+def _print_refusal(error: "IntelGraphError", *, as_json: bool) -> None:
+    if as_json:
+        facts = {
+            "reason": error.reason,
+            "message": error.message,
+            "fix": error.fix,
+            "metadata": error.metadata,
+        }
+        sys.stderr.write(json.dumps({"error": facts}, ensure_ascii=False) + "\n")
+        return
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]{error.reason}[/] {escape(error.message)}")
+    if error.fix:
+        console.print(f"[bold]fix[/] {escape(error.fix)}")
+
+
+def hoist_shared_options(arguments: Sequence[str]) -> list[str]:
+    """Moves the options that all verbs share before the verb, so that they may stand anywhere before `--`."""
+    shared_part: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--":
+            rest += [argument, *remaining]
+        elif argument in _SHARED_FLAGS or argument.partition("=")[0] in _SHARED_WITH_VALUE:
+            shared_part.append(argument)
+            if argument in _SHARED_WITH_VALUE:
+                shared_part += [value for value in (next(remaining, None),) if value is not None]
+        else:
+            rest.append(argument)
+    return shared_part + rest

@@ -1,0 +1,58 @@
+"""`intelgraph token`: mints an access token for local use."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from intelgraph.cli.invocation import invocation
+
+app = typer.Typer()
+
+
+@app.command()
+def token(
+    context: typer.Context,
+    role: Annotated[
+        list[str],
+        typer.Option(
+            help="Role to carry; may be repeated: connector, service, analyst, auditor, operator, …"
+        ),
+    ],
+    subject: Annotated[str, typer.Option(help="Who is to be seen as the caller.")] = "cli",
+    audience: Annotated[str, typer.Option(help="The gateway's setting auth.audience.")] = "intelgraph",
+    minutes: Annotated[int, typer.Option(min=1, max=24 * 60, help="How long it is valid.")] = 60,
+) -> None:
+    """Mint an access token with the key in the data directory.
+
+    For a gateway on loopback; one that trusts an issuer (auth.jwks) does not take it.
+    """
+    from intelgraph.gateway.local_identity import LocalIssuer
+    from intelgraph.gateway.permissions import ROLES
+
+    call = invocation(context)
+    unknown = sorted(set(role) - ROLES.keys())
+    if unknown:
+        raise typer.BadParameter(
+            f"no such role: {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}", param_hint="--role"
+        )
+    try:
+        issuer = LocalIssuer.open(call.data_dir)
+    except OSError as error:
+        raise typer.BadParameter(
+            f"the key of {call.data_dir} cannot be read ({error.strerror or error}): name with --data-dir the"
+            " directory of a gateway that has served on this host"
+        ) from error
+    minted = issuer.mint(call.tenant, role, subject=subject, audience=audience, lifetime=60.0 * minutes)
+    facts = {
+        "token": minted,
+        "tenant": call.tenant,
+        "roles": sorted(role),
+        "expires": datetime.fromtimestamp(datetime.now(UTC).timestamp() + 60.0 * minutes, UTC).isoformat(),
+    }
+    if call.json:
+        call.show(facts, Text)
+    else:
+        # Nothing but the token, so that it can be put into a variable; and never wrapped.
+        typer.echo(minted)
