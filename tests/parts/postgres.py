@@ -6,6 +6,7 @@ A database is a copy of one that was migrated once, so that a test pays some ten
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -26,8 +27,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
     """The server. Tests that stop or fill one start their own."""
     with EmbeddedServer(tmp_path_factory.mktemp("postgres")) as server:
         # No test pulls the plug, and a fresh database per test syncs a thousand files.
-        asyncio.run(_superuser(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
-        asyncio.run(_superuser(server, f"CREATE DATABASE {_TEMPLATE} OWNER intelgraph_owner"))
+        asyncio.run(superuser(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        asyncio.run(superuser(server, f"CREATE DATABASE {_TEMPLATE} OWNER intelgraph_owner"))
         asyncio.run(migrate(server.dsn("intelgraph_owner", _TEMPLATE)))
         yield server
 
@@ -35,10 +36,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 @pytest_asyncio.fixture
 async def storage_settings(postgres: EmbeddedServer) -> AsyncIterator[StorageSettings]:
     """Addresses of a fresh, migrated database."""
-    name = f"test_{next(_numbers)}"
-    await _superuser(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} OWNER intelgraph_owner")
-    yield addresses(postgres, name)
-    await _superuser(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    async with fresh_database(postgres) as settings:
+        yield settings
 
 
 @pytest_asyncio.fixture
@@ -49,21 +48,26 @@ async def database(storage_settings: StorageSettings) -> AsyncIterator[Database]
     await opened.close()
 
 
-def addresses(server: EmbeddedServer, name: str) -> StorageSettings:
-    """The three roles' addresses of one database of the server."""
-    owner, writer, reader = (
-        SecretStr(server.dsn(f"intelgraph_{role}", name)) for role in ("owner", "writer", "reader")
-    )
-    return StorageSettings(owner_dsn=owner, writer_dsn=writer, reader_dsn=reader)
+@asynccontextmanager
+async def fresh_database(
+    server: EmbeddedServer, *, template: str = _TEMPLATE
+) -> AsyncIterator[StorageSettings]:
+    """A database for a test or a module, dropped at the end; of `template1`, one that is not migrated."""
+    name = f"test_{next(_numbers)}"
+    await superuser(server, f"CREATE DATABASE {name} TEMPLATE {template} OWNER intelgraph_owner")
+    try:
+        yield StorageSettings(
+            owner_dsn=SecretStr(server.dsn("intelgraph_owner", name)),
+            writer_dsn=SecretStr(server.dsn("intelgraph_writer", name)),
+            reader_dsn=SecretStr(server.dsn("intelgraph_reader", name)),
+        )
+    finally:
+        await superuser(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def connect(server: EmbeddedServer, name: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A superuser's connection, for what no role of the gateway may do."""
-    return await asyncpg.connect(server.dsn(SUPERUSER, name))
-
-
-async def _superuser(server: EmbeddedServer, *statements: str) -> None:
-    connection = await connect(server, SUPERUSER)
+async def superuser(server: EmbeddedServer, *statements: str, database: str = SUPERUSER) -> None:
+    """Does what no role of the gateway may do."""
+    connection = await asyncpg.connect(server.dsn(SUPERUSER, database))
     try:
         for statement in statements:
             await connection.execute(statement)

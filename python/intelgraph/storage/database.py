@@ -35,6 +35,11 @@ PATIENCE_SECONDS = 3.0
 
 _SESSION = {
     "timezone": "UTC",
+    # Every query walks an index. A young table has no statistics and looks empty, and a prepared plan is kept
+    # while the table grows: so none may read a table through, and none is planned anew for its parameters.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "plan_cache_mode": "force_generic_plan",
     # A gateway that is cut off while it holds a tenant's clock must not stop that tenant for good.
     "idle_in_transaction_session_timeout": "30s",
     "lock_timeout": "30s",

@@ -1,7 +1,7 @@
 """Runs PostgreSQL for as long as the gateway wants it: starts it, watches it, starts it again, stops it.
 
-One thread launches the server and waits for it. It has to be a thread of its own: the kernel ties the server's
-life to the thread that launched it, and a thread of a pool may end before the gateway does.
+One thread launches the server and waits for it. It has to be a thread of its own: the kernel ties the
+server's life to the thread that launched it, and a thread of a pool may end before the gateway does.
 """
 
 import logging
@@ -180,7 +180,7 @@ def end_orphan(cluster: Path) -> None:
 
 
 def _running(lock_file: Path) -> int | None:
-    """The pid in the lock file, if that process is a server of this directory and no newcomer to the number."""
+    """The pid in the lock file, if that process is a server of this directory, and no newcomer to it."""
     try:
         pid = int(lock_file.read_text().split("\n", 1)[0])
     except (FileNotFoundError, ValueError):

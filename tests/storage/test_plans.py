@@ -1,0 +1,119 @@
+"""Every query of the change log walks an index, also on a table that was never analysed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from intelgraph.storage import change_log
+from intelgraph.storage.connection import Connection
+from intelgraph.storage.embedded import EmbeddedServer
+
+from tests.parts.postgres import superuser
+from tests.storage.conftest import Store
+from tests.storage.naive_log import NaiveLog
+
+ROWS = 100_000
+VERSIONS = 20
+ENTITIES = ROWS // VERSIONS
+BY_ENTITY = "entity_version"
+BY_SEQ = "entity_change_log_pkey"
+
+
+def entity(number: int) -> UUID:
+    return UUID(int=number)
+
+
+@pytest.fixture(scope="module")
+def tenant(store: Store, postgres: EmbeddedServer) -> UUID:
+    """A tenant with many rows."""
+    tenant_id = store.run(store.tenant_with(NaiveLog()))
+    fill = f"""
+    INSERT INTO entity_change_log
+    SELECT '{tenant_id}', n, 'epoch'::timestamptz + n * interval '1 second',
+      'epoch'::timestamptz + version * interval '1 hour',
+      lpad(to_hex(n % {ENTITIES}), 32, '0')::uuid, 1, 1, 1, version + 1, 1,
+      CASE version WHEN 0 THEN 1 ELSE 2 END, version, sha256(''), sha256(''), NULL
+    FROM generate_series(0, {ROWS} - 1) AS n, LATERAL (SELECT n / {ENTITIES} AS version) AS versions
+    """  # noqa: S608 (numbers of this module)
+    name = store.run(_database_name(store, tenant_id))
+    store.run(superuser(postgres, fill, database=name))
+    return tenant_id
+
+
+async def _database_name(store: Store, tenant_id: UUID) -> str:
+    async with store.database.read(tenant_id) as connection:
+        return str(await connection.fetchval("SELECT current_database()"))
+
+
+ENTITY_IDS = b"".join(entity(number).bytes for number in range(0, 5000, 10))
+TIMES = b"".join((3600_000_000 * 3).to_bytes(8) for _ in range(500))
+QUERIES: dict[str, tuple[str, tuple[Any, ...], set[str], int]] = {
+    # query, arguments after the tenant, indexes, most rows that may be read
+    "moved": (change_log._MOVED, (ROWS - 50,), {BY_SEQ}, 60),
+    "heads": (
+        change_log._FETCH_HEADS,
+        (1, ENTITY_IDS, ENTITY_IDS, TIMES),
+        {BY_ENTITY},
+        500 * (1 + VERSIONS + 1),
+    ),
+    "as of": (change_log._AS_OF, (1, entity(77), 3600_000_000 * 9, None), {BY_ENTITY}, 1 + 10),
+    "history": (
+        change_log._HISTORY,
+        (1, entity(77), 3600_000_000 * 9, 2**62, 5, 10**6),
+        {BY_ENTITY},
+        6 + 10,
+    ),
+    "changes": (change_log._CHANGES, (ROWS // 2, None, 100, 10**6), {BY_SEQ}, 100),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_reads_what_it_returns_and_little_more(store: Store, tenant: UUID, name: str) -> None:
+    query, arguments, indexes, most_rows = QUERIES[name]
+
+    async def explain() -> dict[str, Any]:
+        async with store.database.read(tenant) as connection:
+            return await _explain(connection, query, tenant, *arguments)
+
+    nodes = list(_nodes(store.run(explain())))
+    scans = [node for node in nodes if node.get("Relation Name") == "entity_change_log"]
+    assert scans
+    assert {node.get("Index Name") for node in scans} == indexes
+    assert all("tenant_id = " in node["Index Cond"] for node in scans)
+    read = sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans
+    )
+    assert 0 < read <= most_rows
+
+
+Argument = UUID | bytes | int | None
+
+
+async def _explain(connection: Connection, query: str, *arguments: Argument) -> dict[str, Any]:
+    """The plan as the gateway's connections keep it: made once, whatever the arguments."""
+    literals = ", ".join(_literal(argument) for argument in arguments)
+    await connection.execute(f"PREPARE explained AS {query}")
+    plan = await connection.fetchval(
+        f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE explained ({literals})"
+    )
+    await connection.execute("DEALLOCATE explained")
+    (explained,) = json.loads(plan)
+    return dict(explained["Plan"])
+
+
+def _literal(argument: Argument) -> str:
+    match argument:
+        case None:
+            return "NULL"
+        case bytes():
+            return rf"'\x{argument.hex()}'"
+        case _:
+            return f"'{argument}'"
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
