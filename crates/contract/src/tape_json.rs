@@ -1,0 +1,276 @@
+//! Records on the tape, as `jsonschema` reads them: no tree is built for a verdict.
+//!
+//! Implements [`jsonschema::json::Json`] for [`intelgraph_json::Value`]. Trees are built only where the
+//! library asks for one: for `const` and `enum` against containers, for `uniqueItems`, and for errors.
+
+use std::borrow::Cow;
+
+use intelgraph_json::{Elements, Kind, Limits, Members, Number, Parser, Tape, Value};
+use jsonschema::JsonType;
+use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object, cmp};
+
+/// The representation: nodes are values on a tape.
+pub(crate) struct TapeJson;
+
+/// A value on the tape.
+#[derive(Clone, Copy)]
+pub(crate) struct TapeNode<'a>(pub(crate) Value<'a>);
+
+/// The members of an object.
+pub(crate) struct TapeObject<'a>(Value<'a>);
+
+/// The elements of an array.
+pub(crate) struct TapeArray<'a>(Value<'a>);
+
+/// A number, exactly as written.
+pub(crate) struct TapeNumber<'a>(Number<'a>);
+
+/// Holds a property name as a document of its own, for `propertyNames`.
+pub(crate) struct NameDocument {
+    parser: Parser,
+    tape: Tape,
+    source: Vec<u8>,
+}
+
+impl Default for NameDocument {
+    fn default() -> Self {
+        // The name comes from a document that already kept its limits.
+        let limits = Limits { max_bytes: u32::MAX, ..Limits::default() };
+        Self { parser: Parser::new(limits), tape: Tape::default(), source: Vec::new() }
+    }
+}
+
+impl Json for TapeJson {
+    type Node<'a> = TapeNode<'a>;
+    type PreparedKey = Box<str>;
+    type StringBuffer = NameDocument;
+
+    // A lookup scans the members as well, so one pass wins as soon as a second name is looked for.
+    const KEYS_PER_LOOKUP: usize = 8;
+    const ACYCLIC: bool = true;
+
+    fn prepare_key(key: &str) -> Self::PreparedKey {
+        key.into()
+    }
+
+    fn with_string_node<T>(buffer: &mut NameDocument, string: &str, f: impl FnOnce(TapeNode<'_>) -> T) -> T {
+        let NameDocument { parser, tape, source } = buffer;
+        source.clear();
+        tape.clear();
+        // Neither can fail: the writer is memory, and what it wrote is a document.
+        serde_json::to_writer(&mut *source, string).expect("a text is quoted");
+        let root = parser.parse(tape, source, 0..source.len()).expect("a quoted text is a document");
+        f(TapeNode(tape.value(source, root)))
+    }
+}
+
+impl<'a> Node<'a, TapeJson> for TapeNode<'a> {
+    type Object = TapeObject<'a>;
+    type Array = TapeArray<'a>;
+    type Number = TapeNumber<'a>;
+
+    #[inline]
+    fn as_object(&self) -> Option<TapeObject<'a>> {
+        (self.0.kind() == Kind::Object).then_some(TapeObject(self.0))
+    }
+
+    #[inline]
+    fn as_array(&self) -> Option<TapeArray<'a>> {
+        (self.0.kind() == Kind::Array).then_some(TapeArray(self.0))
+    }
+
+    #[inline]
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        self.0.as_str()
+    }
+
+    #[inline]
+    fn as_number(&self) -> Option<TapeNumber<'a>> {
+        self.0.number().map(TapeNumber)
+    }
+
+    #[inline]
+    fn as_boolean(&self) -> Option<bool> {
+        self.0.as_bool()
+    }
+
+    #[inline]
+    fn is_null(&self) -> bool {
+        self.0.kind() == Kind::Null
+    }
+
+    #[inline]
+    fn is_number(&self) -> bool {
+        self.0.kind() == Kind::Number
+    }
+
+    #[inline]
+    fn is_string(&self) -> bool {
+        self.0.kind() == Kind::String
+    }
+
+    #[inline]
+    fn json_type(&self) -> JsonType {
+        match self.0.kind() {
+            Kind::Object => JsonType::Object,
+            Kind::Array => JsonType::Array,
+            Kind::String => JsonType::String,
+            Kind::Number => JsonType::Number,
+            Kind::True | Kind::False => JsonType::Boolean,
+            Kind::Null => JsonType::Null,
+        }
+    }
+
+    fn string_length_within(&self, min: u64, max: u64) -> Option<bool> {
+        let text = self.0.as_str()?;
+        // A code point takes one to four bytes of UTF-8, which mostly decides it without counting.
+        let bytes = text.len() as u64;
+        let fewest = bytes.div_ceil(4);
+        if bytes < min || fewest > max {
+            return Some(false);
+        }
+        Some(min <= fewest && bytes <= max || (min..=max).contains(&(text.chars().count() as u64)))
+    }
+
+    fn equals_value(&self, expected: &serde_json::Value) -> bool {
+        use serde_json::Value as Tree;
+        match (self.0.kind(), expected) {
+            (Kind::String, Tree::String(text)) => self.0.as_str().is_some_and(|own| own == text.as_str()),
+            (Kind::Number, Tree::Number(number)) => {
+                self.as_number().is_some_and(|own| cmp::equal_numbers(&own, number))
+            }
+            (Kind::True, Tree::Bool(expected)) => *expected,
+            (Kind::False, Tree::Bool(expected)) => !expected,
+            (Kind::Null, Tree::Null) => true,
+            (Kind::Object, Tree::Object(_)) | (Kind::Array, Tree::Array(_)) => {
+                cmp::equal(&self.0.to_serde(), expected)
+            }
+            _ => false,
+        }
+    }
+
+    fn to_value(&self) -> Cow<'a, serde_json::Value> {
+        Cow::Owned(self.0.to_serde())
+    }
+
+    /// The address of the token: no two values begin at the same byte, and names looked at by
+    /// `propertyNames` lie in a buffer of their own.
+    #[inline]
+    fn identity(&self) -> Option<NodeIdentity> {
+        Some(NodeIdentity::new(self.0.raw().as_ptr() as usize))
+    }
+}
+
+impl<'a> Object<'a, TapeJson> for TapeObject<'a> {
+    type Node = TapeNode<'a>;
+    type MemberName = Cow<'a, str>;
+    type MembersIter = NamedMembers<'a>;
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    fn get(&self, key: &Box<str>) -> Option<TapeNode<'a>> {
+        self.0.get(key).map(TapeNode)
+    }
+
+    #[inline]
+    fn members(&self) -> NamedMembers<'a> {
+        NamedMembers(self.0.members())
+    }
+}
+
+/// Members with their names unescaped.
+pub(crate) struct NamedMembers<'a>(Members<'a>);
+
+impl<'a> Iterator for NamedMembers<'a> {
+    type Item = (Cow<'a, str>, TapeNode<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(key, value)| (key.as_str(), TapeNode(value)))
+    }
+}
+
+impl<'a> Array<'a, TapeJson> for TapeArray<'a> {
+    type Node = TapeNode<'a>;
+    type ElementsIter = std::iter::Map<Elements<'a>, fn(Value<'a>) -> TapeNode<'a>>;
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    fn elements(&self) -> Self::ElementsIter {
+        self.0.elements().map(TapeNode)
+    }
+}
+
+impl JsonNumber for TapeNumber<'_> {
+    #[inline]
+    fn as_u64(&self) -> Option<u64> {
+        self.0.as_u64()
+    }
+
+    #[inline]
+    fn as_i64(&self) -> Option<i64> {
+        self.0.as_i64()
+    }
+
+    #[inline]
+    fn as_f64(&self) -> Option<f64> {
+        Some(self.0.as_f64())
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0.text())
+    }
+
+    fn to_number(&self) -> Cow<'_, serde_json::Number> {
+        let number = match (self.0.as_i64(), self.0.as_u64()) {
+            (Some(integer), _) => integer.into(),
+            (None, Some(integer)) => integer.into(),
+            // The parser refuses what is not finite.
+            (None, None) => serde_json::Number::from_f64(self.0.as_f64()).unwrap_or_else(|| 0.into()),
+        };
+        Cow::Owned(number)
+    }
+
+    #[inline]
+    fn is_integer(&self) -> bool {
+        self.0.is_integer()
+    }
+
+    #[inline]
+    fn is_written_as_integer(&self) -> bool {
+        self.0.is_written_as_integer()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonschema::json::conformance;
+
+    #[test]
+    fn keeps_the_contract_of_the_validator() {
+        let source = conformance::document().to_string().into_bytes();
+        let (mut parser, mut tape) = (Parser::new(Limits::default()), Tape::default());
+        let root = parser.parse(&mut tape, &source, 0..source.len()).unwrap();
+        conformance::assert_conformance::<TapeJson>(&TapeNode(tape.value(&source, root)));
+    }
+
+    #[test]
+    fn names_need_no_escape_to_be_nodes() {
+        let mut buffer = NameDocument::default();
+        for name in ["", "a\"b\\c\n\u{0}", "東京", "😀"] {
+            let same = TapeJson::with_string_node(&mut buffer, name, |node| {
+                node.as_string().is_some_and(|text| text == name)
+            });
+            assert!(same, "{name:?}");
+        }
+    }
+}
