@@ -220,7 +220,7 @@ class FakeTenants(tenant_pb2_grpc.TenantServiceServicer):
         self,
         name: str,
         limits: tenant_pb2.TenantLimits,
-        state: tenant_pb2.TenantState = tenant_pb2.TENANT_STATE_ACTIVE,
+        state: tenant_pb2.TenantState.ValueType = tenant_pb2.TENANT_STATE_ACTIVE,
     ) -> tenant_pb2.Tenant:
         return tenant_pb2.Tenant(tenant_id=ENTITY_ID, name=name, state=state, limits=limits, created_us=1)
 

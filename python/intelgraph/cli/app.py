@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 VERBS: Final = {
     "serve": "intelgraph.cli.serve",
+    "demo": "intelgraph.cli.demo",
+    "ingest": "intelgraph.cli.ingest",
+    "entity": "intelgraph.cli.entity",
+    "contract": "intelgraph.cli.contract",
+    "quarantine": "intelgraph.cli.quarantine",
     "token": "intelgraph.cli.token",
     "config": "intelgraph.cli.config",
     "tenants": "intelgraph.cli.tenants",

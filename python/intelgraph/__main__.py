@@ -1,0 +1,5 @@
+"""`python -m intelgraph`."""
+
+from intelgraph.cli.app import main
+
+main()

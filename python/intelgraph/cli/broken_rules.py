@@ -1,0 +1,75 @@
+"""What quarantined records break, over several quarantine entries."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+    from intelgraph.client import AsyncClient, ViolationReport
+
+_AT_ONCE: Final = 16
+
+
+@dataclass(slots=True)
+class BrokenRule:
+    """One rule, broken at one place of the record."""
+
+    rule: str
+    pointer: str
+    count: int
+    found: str
+    fix: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As --json shows it."""
+        return {
+            "rule": self.rule,
+            "pointer": self.pointer,
+            "count": self.count,
+            "found": self.found,
+            "fix": self.fix,
+        }
+
+
+async def broken_rules(client: AsyncClient, entries: Iterable[UUID]) -> list[BrokenRule]:
+    """What the records of the entries break, most frequent first. Raises as `Quarantine.get`."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def report(entry: UUID) -> ViolationReport:
+        async with gate:
+            return (await client.quarantine.get(entry)).report
+
+    return sum_up(await asyncio.gather(*(report(entry) for entry in entries)))
+
+
+def sum_up(reports: Iterable[ViolationReport]) -> list[BrokenRule]:
+    """The groups of several reports, added up by rule and place."""
+    rules: dict[tuple[str, str], BrokenRule] = {}
+    for report in reports:
+        for violation in report.violations:
+            place = (violation.rule, violation.instance_pointer)
+            if place in rules:
+                rules[place].count += violation.count
+            else:
+                rules[place] = BrokenRule(*place, violation.count, violation.found, violation.fix)
+    return sorted(rules.values(), key=lambda rule: -rule.count)
+
+
+def broken_rules_table(rules: Sequence[BrokenRule], title: str) -> Table:
+    """The rules for people."""
+    table = Table(title=title, title_justify="left", title_style="bold yellow")
+    table.add_column("times", justify="right")
+    table.add_column("rule")
+    table.add_column("at")
+    table.add_column("found")
+    table.add_column("what to do")
+    for rule in rules:
+        table.add_row(f"{rule.count:,}", rule.rule, rule.pointer or "(record)", rule.found, rule.fix)
+    return table

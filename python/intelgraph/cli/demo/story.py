@@ -1,0 +1,131 @@
+"""What the demo shows once everything is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.columns import Columns
+from rich.console import Group
+from rich.json import JSON
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from intelgraph.cli.entity_view import diff_table
+from intelgraph.cli.moments import format_moment, parse_moment
+from intelgraph.client import AsOf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from intelgraph.cli.demo.change_log import RawRow
+    from intelgraph.cli.demo.report import DemoReport
+    from intelgraph.cli.loading import Loaded
+    from intelgraph.client import AsyncClient, EntityDiff
+
+# Newark before and in the blizzard of February 2013.
+AIRPORT: Final = "EWR"
+BEFORE: Final = AsOf(valid=parse_moment("2013-02-08T06:00Z"))
+AFTER: Final = AsOf(valid=parse_moment("2013-02-09T06:00Z"))
+
+_SHOWN_BYTES: Final = 96
+
+
+async def weather_diff(client: AsyncClient) -> EntityDiff:
+    """The weather of one airport as of two moments of valid time."""
+    return await client.entities.diff("weather", {"origin": AIRPORT}, BEFORE, AFTER)
+
+
+def throughput(report: DemoReport, loads: Sequence[Loaded]) -> RenderableType:
+    """How much, how fast, and what came of it."""
+    table = Table("dataset", title="What came of the records", title_justify="left", title_style="bold")
+    for column in ("sent", "accepted", "unchanged", "duplicate", "quarantined", "records/s"):
+        table.add_column(column, justify="right")
+    for loaded in loads:
+        sums = (
+            loaded.totals.sent,
+            loaded.totals.accepted,
+            loaded.totals.unchanged,
+            loaded.totals.duplicate,
+            loaded.totals.quarantined,
+            round(loaded.records_per_second),
+        )
+        table.add_row(loaded.destination.dataset, *(f"{each:,}" for each in sums))
+    table.add_section()
+    sums = (
+        report.sent,
+        report.accepted,
+        report.unchanged,
+        report.duplicate,
+        report.quarantined,
+        round(report.records_per_second),
+    )
+    table.add_row("all", *(f"{each:,}" for each in sums), style="bold")
+    line = Text.assemble(
+        (f"{report.records_per_second:,.0f} records/s", "bold green"),
+        ", checked, compared, sealed and durable; 95 % of the batches acknowledged within ",
+        (f"{report.p95_ack_ms:,.0f} ms", "bold green"),
+        f". The change log grew by {report.changes:,} changes.",
+    )
+    return Group(table, line)
+
+
+def weather(diff: EntityDiff) -> RenderableType:
+    """Both versions, and what is between them."""
+    versions = [
+        Panel(JSON(version.document.decode()), title=f"as of {format_moment(version.valid_at_us)}", width=38)
+        for version in (diff.before, diff.after)
+        if version is not None
+    ]
+    return Group(
+        Text(f"\nThe weather at {AIRPORT} as of two moments of valid time", style="bold"),
+        Columns(versions),
+        Text("and the difference:"),
+        diff_table(diff),
+    )
+
+
+def ciphertext(row: RawRow) -> RenderableType:
+    """The row of the later version, as it lies in PostgreSQL."""
+    table = Table(
+        show_header=False, title="Its row in the change log", title_justify="left", title_style="bold"
+    )
+    table.add_row("seq", f"{row.seq:,}")
+    table.add_row("recorded", row.recorded.isoformat())
+    table.add_row("valid_at", row.valid_at.isoformat())
+    table.add_row("entity_id", str(row.entity_id))
+    table.add_row("version, op", f"{row.version}, {row.operation}")
+    table.add_row("leaf", row.leaf.hex())
+    shown = row.sealed[:_SHOWN_BYTES].hex(" ", 4)
+    table.add_row("sealed", f"{shown} …  ({len(row.sealed):,} bytes)")
+    return Group(
+        table,
+        Text(
+            "No column holds the record: without the tenant's key it stays sealed. Even the entity's key,"
+            f" {AIRPORT}, is there as a keyed digest only."
+        ),
+    )
+
+
+def next_steps(data_dir: Path) -> RenderableType:
+    """Commands to go on with."""
+    serve = f"intelgraph --data-dir {data_dir} serve"
+    commands = (
+        (serve, "serve what was stored; then, in another terminal:"),
+        (
+            f'intelgraph --data-dir {data_dir} entity history weather \'{{"origin":"JFK"}}\'',
+            "how it came to be",
+        ),
+        (f"intelgraph --data-dir {data_dir} quarantine list flights", "what waits for a person"),
+        (f"intelgraph --data-dir {data_dir} entity watch airports", "every change, once, in order"),
+        ("make demo", "again: every record is sent again, and nothing is stored twice"),
+        ("make demo-clean", "remove what the demo wrote"),
+    )
+    table = Table.grid(padding=(0, 2))
+    for command, meaning in commands:
+        table.add_row(Text(command, style="cyan"), meaning)
+    guides = "Connectors: docs/connectors.md. Services: docs/services.md."
+    return Group(Text("\nWhere to go next", style="bold"), table, Text(guides))

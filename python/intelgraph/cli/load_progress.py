@@ -1,0 +1,78 @@
+"""Progress bars of loads, on standard error: what was read, how fast, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.text import Text
+
+from intelgraph.client import Totals
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time or task.elapsed or 0.0
+        sent = task.fields["totals"].sent
+        return Text(f"{sent / elapsed if elapsed else 0.0:>9,.0f}/s", style="cyan")
+
+
+class _Outcomes(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        totals: Totals = task.fields["totals"]
+        parts = [
+            (f"{totals.sent:>9,}", "bold"),
+            (f"  accepted {totals.accepted:,}", "green"),
+            (f"  unchanged {totals.unchanged:,}", "dim"),
+            (f"  duplicate {totals.duplicate:,}", "dim"),
+            (f"  quarantined {totals.quarantined:,}", "yellow" if totals.quarantined else "dim"),
+        ]
+        return Text.assemble(*parts)
+
+
+class LoadProgress:
+    """Bars, one for each source; a context manager."""
+
+    def __init__(self, *, shown: bool = True) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✔"),
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=24),
+            _Rate(),
+            _Outcomes(),
+            console=Console(stderr=True),
+            disable=not shown,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def bar(self, name: str, size: int | None) -> Bar:
+        """A bar for a source of `size` bytes; None where that is not known."""
+        return Bar(self._progress, self._progress.add_task(name, total=size, totals=Totals()))
+
+
+class Bar:
+    """The progress of one source."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, totals: Totals, position: int) -> None:
+        """Shows the sums and the bytes read so far."""
+        self._progress.update(self._task, completed=position, totals=totals)
+
+    def finish(self) -> None:
+        """Shows that the source is at its end."""
+        self._progress.update(self._task, total=1, completed=1)

@@ -1,0 +1,131 @@
+"""`intelgraph quarantine`: shows what waits in quarantine, and why."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Group
+from rich.json import JSON
+from rich.table import Table
+from rich.text import Text
+
+from intelgraph.cli.broken_rules import broken_rules_table, sum_up
+from intelgraph.cli.invocation import invocation
+from intelgraph.cli.moments import format_moment
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from intelgraph.client import QuarantineDetail, QuarantinedRecord, QuarantineEntry, Violation
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Show what waits in quarantine, and why.",
+)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(help="Only of this dataset; by default all.", show_default=False)
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 50,
+) -> None:
+    """List entries, newest first. Each holds the records of one batch that broke the contract."""
+    called = invocation(context)
+    with called.client("auditor") as client:
+        entries = list(islice(client.quarantine.list(dataset), limit))
+        total = client.quarantine.total_records(dataset)
+    called.show(
+        {"total_records": total, "entries": [_entry_as_json(entry) for entry in entries]},
+        lambda: Group(_entry_table(entries), Text(f"{total:,} records wait altogether")),
+    )
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    quarantine_id: Annotated[UUID, typer.Argument(help="The entry.", show_default=False)],
+    records: Annotated[bool, typer.Option("--records", help="Decrypt and show the records too.")] = False,
+) -> None:
+    """Show an entry with the rules that its records break."""
+    called = invocation(context)
+    with called.client("auditor") as client:
+        detail = client.quarantine.get(quarantine_id, with_records=records)
+    called.show(_detail_as_json(detail), lambda: _detail_for_people(detail))
+
+
+def _entry_as_json(entry: QuarantineEntry) -> dict[str, Any]:
+    return {
+        "quarantine_id": str(entry.quarantine_id),
+        "dataset": entry.dataset,
+        "stream_id": entry.stream_id,
+        "sequence": entry.sequence,
+        "producer": entry.producer,
+        "records": entry.records,
+        "recorded": format_moment(entry.recorded_us),
+        "contract_version": entry.contract_version,
+        "state": entry.state.name.lower(),
+    }
+
+
+def _detail_as_json(detail: QuarantineDetail) -> dict[str, Any]:
+    return _entry_as_json(detail.entry) | {
+        "broken_rules": [_violation_as_json(violation) for violation in detail.report.violations],
+        "omitted_groups": detail.report.omitted_groups,
+        "records_held": [{"index": record.index, "document": _text(record)} for record in detail.records],
+    }
+
+
+def _violation_as_json(violation: Violation) -> dict[str, Any]:
+    return {
+        "rule": violation.rule,
+        "pointer": violation.instance_pointer,
+        "schema_pointer": violation.schema_pointer,
+        "count": violation.count,
+        "record_indexes": list(violation.record_indexes),
+        "found": violation.found,
+        "fix": violation.fix,
+    }
+
+
+def _entry_table(entries: list[QuarantineEntry]) -> Table:
+    table = Table()
+    for column in ("quarantine id", "dataset", "records", "recorded", "stream", "batch", "contract"):
+        table.add_column(column, justify="right" if column in {"records", "batch"} else "left")
+    for entry in entries:
+        table.add_row(
+            str(entry.quarantine_id),
+            entry.dataset,
+            f"{entry.records:,}",
+            format_moment(entry.recorded_us),
+            entry.stream_id,
+            f"{entry.sequence:,}",
+            entry.contract_version,
+        )
+    return table
+
+
+def _detail_for_people(detail: QuarantineDetail) -> RenderableType:
+    parts: list[RenderableType] = [
+        _entry_table([detail.entry]),
+        broken_rules_table(sum_up([detail.report]), "What the records break"),
+    ]
+    for record in detail.records:
+        parts.append(Text(f"record {record.index}", style="bold"))
+        try:
+            parts.append(JSON(_text(record)))
+        except ValueError:
+            parts.append(Text(_text(record)))
+    return Group(*parts)
+
+
+def _text(record: QuarantinedRecord) -> str:
+    # A record may be in quarantine because it is not UTF-8.
+    return record.document.decode(errors="backslashreplace")
