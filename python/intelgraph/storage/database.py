@@ -8,8 +8,8 @@ A connection that PostgreSQL dropped is replaced when the next caller asks for o
 moment, so that a restart of the server is a pause; then the caller gets Unavailable, and when to try again.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +24,7 @@ from intelgraph.storage.migrate import migrate
 from intelgraph.storage.roles import assert_reader, assert_writer
 
 if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
     from pydantic import SecretStr
 
     from intelgraph.storage.settings import StorageSettings
@@ -51,10 +52,11 @@ _SESSION = {
 class Database:
     """The pools of one process. Made by `connect`."""
 
-    def __init__(self, writer: "Pool", reader: "Pool", volume: Path | None) -> None:
+    def __init__(self, writer: "Pool", reader: "Pool", writer_dsn: str) -> None:
         self.writer = writer
         self.reader = reader
-        self._volume = volume
+        self._writer_dsn = writer_dsn
+        self._volume = _volume(writer_dsn)
 
     @classmethod
     async def connect(cls, settings: "StorageSettings") -> Self:
@@ -73,7 +75,7 @@ class Database:
             return cls(
                 await _pool(writer, "writer", settings.writer_connections, assert_writer),
                 await _pool(reader, "reader", settings.reader_connections, assert_reader),
-                _volume(owner),
+                writer,
             )
         except Exception as error:
             fault = storage_fault(error, volume=_volume(owner))
@@ -115,29 +117,46 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def _acquired(self, pool: "Pool") -> AsyncIterator[Connection]:
-        connection = await self._acquire(pool)
-        try:
-            yield connection
-        except Exception as error:
-            fault = storage_fault(error, lost=connection.is_closed(), volume=self._volume)
-            if fault is None:
-                raise
-            raise fault from error
-        finally:
-            await pool.release(connection)
+    async def listener(self, channel: str, wake: Callable[[], None]) -> AsyncIterator[Connection]:
+        """A connection of the writer by itself; `wake` is called for each notification, and when it breaks.
 
-    async def _acquire(self, pool: "Pool") -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+        Raises Unavailable STORAGE_UNAVAILABLE, from the block too.
+        """
+        with self._faults():
+            connection = await asyncpg.connect(
+                reachable(self._writer_dsn), timeout=PATIENCE_SECONDS, command_timeout=PATIENCE_SECONDS
+            )
+            try:
+                connection.add_termination_listener(lambda _: wake())
+                await connection.add_listener(channel, lambda *_: wake())
+                yield connection
+            finally:
+                connection.terminate()
+
+    @asynccontextmanager
+    async def _acquired(self, pool: "Pool") -> AsyncIterator[Connection]:
+        with self._faults():
+            connection = await self._acquire(pool)
+            try:
+                yield connection
+            finally:
+                await pool.release(connection)
+
+    async def _acquire(self, pool: "Pool") -> "PoolConnectionProxy[asyncpg.Record]":
+        async for attempt in _attempts():
+            with attempt:
+                return await pool.acquire(timeout=PATIENCE_SECONDS)
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
         try:
-            async for attempt in _attempts():
-                with attempt:
-                    return await pool.acquire(timeout=PATIENCE_SECONDS)
+            yield
         except Exception as error:
             fault = storage_fault(error, volume=self._volume)
             if fault is None:
                 raise
             raise fault from error
-        raise AssertionError("an attempt returns or raises")
 
 
 def _attempts() -> AsyncRetrying:

@@ -18,20 +18,18 @@ DISK_RETRY_SECONDS = 15.0
 _WAL_SEGMENT = 16 * 1024 * 1024
 
 
-def storage_fault(
-    error: Exception, *, lost: bool = False, volume: Path | None = None
-) -> IntelGraphError | None:
+def storage_fault(error: Exception, *, volume: Path | None = None) -> IntelGraphError | None:
     """The error of the gateway that `error` stands for, or None if it is none of PostgreSQL's doing.
 
-    `lost` says that the connection is closed. `volume` is a directory on the disk of a local server: a server
-    that cannot extend its log crashes and does not come up again, and only the disk can say why.
+    `volume` is a directory on the disk of a local server: a server that cannot extend its log crashes and
+    does not come up again, and only the disk can say why.
     """
     if isinstance(error, IntelGraphError):
         return None
     for kinds, fault in _FAULTS:
         if isinstance(error, kinds):
             return fault()
-    if lost or isinstance(error, _GONE) or _closed(error):
+    if isinstance(error, _GONE) or _closed(error):
         return _disk_full() if volume is not None and _full(volume) else _unavailable()
     return None
 

@@ -1,0 +1,1 @@
+"""Who the gateway serves, and how much of it each may use."""
