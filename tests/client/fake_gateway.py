@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 from google.rpc import status_pb2
 from grpc_status.rpc_status import to_status as to_grpc_status
+
 from intelgraph import errors
 from intelgraph.gateway.v1 import ingest_pb2, ingest_pb2_grpc
 
@@ -153,7 +154,21 @@ class FakeGateway(ingest_pb2_grpc.IngestServiceServicer):
                 _commit(stream, batch)
             if reaction is not Reaction.COMMIT:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
-            yield _ack(batch, size)
+            yield self.acknowledgement(batch, size)
+
+    def acknowledgement(self, batch: ingest_pb2.Batch, size: int) -> ingest_pb2.StreamResponse:
+        """The answer to a batch that is durable: every record is accepted."""
+        count = len(batch.records)
+        return ingest_pb2.StreamResponse(
+            ack=ingest_pb2.BatchAck(
+                sequence=batch.sequence,
+                accepted=count,
+                first_change_seq=1,
+                last_change_seq=count,
+                recorded_us=1_700_000_000_000_000,
+                credit_bytes=size,
+            )
+        )
 
     def _gap(self) -> errors.IntelGraphError:
         return errors.FailedPrecondition("SEQUENCE_GAP", "an earlier batch is due", retry_after=0.0)
@@ -190,20 +205,6 @@ def _commit(stream: Committed, batch: ingest_pb2.Batch) -> None:
             stream.keys_deleted.append(record.delete.key)
         else:
             stream.documents.append(record.upsert)
-
-
-def _ack(batch: ingest_pb2.Batch, size: int) -> ingest_pb2.StreamResponse:
-    count = len(batch.records)
-    return ingest_pb2.StreamResponse(
-        ack=ingest_pb2.BatchAck(
-            sequence=batch.sequence,
-            accepted=count,
-            first_change_seq=1,
-            last_change_seq=count,
-            recorded_us=1_700_000_000_000_000,
-            credit_bytes=size,
-        )
-    )
 
 
 def _rejected(

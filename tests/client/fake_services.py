@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
+
 from intelgraph import errors
 from intelgraph.gateway.v1 import (
     contract_pb2,
@@ -20,7 +21,6 @@ from intelgraph.gateway.v1 import (
     tenant_pb2,
     tenant_pb2_grpc,
 )
-
 from tests.client.fake_gateway import end
 
 ENTITY_ID = "6d2c35e6-9c86-5b8f-8d2f-3f8e0c1c7f10"

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 from anyio.from_thread import start_blocking_portal
+
 from intelgraph import errors
 from intelgraph.client import AsOf, Client, Delete, Outcome, RetryPolicy, TenantLimits
-
 from tests.client.fake_gateway import FakeGateway, Reaction, ingest, serving
 from tests.client.fake_services import QUARANTINE_ID, FakeServices
 

@@ -1,6 +1,7 @@
 """A token never crosses a network in the clear."""
 
 import pytest
+
 from intelgraph import errors
 from intelgraph.client import AsyncClient
 from intelgraph.client.channel import is_loopback

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from intelgraph.client import AsyncClient, RetryPolicy
 
+from intelgraph.client import AsyncClient, RetryPolicy
 from tests.client.fake_gateway import FakeGateway, Reaction, ingest, serving
 
 faults = st.sampled_from(

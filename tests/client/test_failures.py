@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
+
 from intelgraph import errors
 from intelgraph.client import DeadlineExceeded, UnknownError
 from intelgraph.client.failures import from_rpc, from_status, is_transient

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from intelgraph.client import Delete, from_us, to_us
 from intelgraph.client.frames import BATCH_OVERHEAD, batch_frame, encode_record
 from intelgraph.gateway.v1 import ingest_pb2

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+
 from intelgraph import errors
 from intelgraph.client import (
     AsOf,
@@ -18,7 +19,6 @@ from intelgraph.client import (
     TenantState,
     Unimplemented,
 )
-
 from tests.client.fake_gateway import serving
 from tests.client.fake_services import ENTITY_ID, QUARANTINE_ID, FakeServices
 

@@ -7,9 +7,9 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+
 from intelgraph import errors
 from intelgraph.client import AsyncClient, Delete, Outcome, OutcomeStatus, RetryPolicy
-
 from tests.client.fake_gateway import FakeGateway, Reaction, ingest, serving
 from tests.client.severed import relay_to
 from tests.client.waiting import eventually

@@ -9,10 +9,10 @@ import math
 import time
 
 import pytest
+
 from intelgraph import errors
 from intelgraph.client import AccessToken, AsyncClient, RetryPolicy
 from intelgraph.client.tokens import TokenSource
-
 from tests.client.fake_gateway import FakeGateway, ingest, serving
 from tests.client.waiting import eventually
 

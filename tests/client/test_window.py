@@ -7,6 +7,7 @@ from collections import deque
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from intelgraph import errors
 from intelgraph.client.batching import Batch
 from intelgraph.client.window import Window

@@ -1,0 +1,156 @@
+"""`intelgraph ingest` against a gateway that speaks the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from intelgraph.cli.app import main
+from intelgraph.gateway.v1 import (
+    contract_pb2,
+    contract_pb2_grpc,
+    ingest_pb2,
+    quarantine_pb2,
+    quarantine_pb2_grpc,
+)
+from tests.client.fake_gateway import FakeGateway, Reaction, ingest, serving
+from tests.client.fake_services import FakeContracts, FakeQuarantine
+
+ENTRY = str(UUID(int=1))
+SCHEMA = b'{"schema":{"properties":{"n":{"type":["integer","null"]}}}}'
+
+
+class QuarantiningGateway(FakeGateway):
+    """Quarantines every batch's records that have no `n`."""
+
+    def acknowledgement(self, batch: ingest_pb2.Batch, size: int) -> ingest_pb2.StreamResponse:
+        response = super().acknowledgement(batch, size)
+        broken = sum(b'"n":null' in record.upsert for record in batch.records)
+        response.ack.accepted -= broken
+        response.ack.quarantined = broken
+        response.ack.quarantine_id = ENTRY if broken else ""
+        return response
+
+
+class Contracts(FakeContracts):
+    """One contract, with a schema."""
+
+    async def GetContract(  # noqa: N802 - the wire's name
+        self, request: contract_pb2.GetContractRequest, context: Any
+    ) -> contract_pb2.GetContractResponse:
+        return contract_pb2.GetContractResponse(contract=contract_pb2.Contract(dataset="d", document=SCHEMA))
+
+
+class Quarantine(FakeQuarantine):
+    """One entry, with a report."""
+
+    async def GetQuarantine(  # noqa: N802 - the wire's name
+        self, request: quarantine_pb2.GetQuarantineRequest, context: Any
+    ) -> quarantine_pb2.GetQuarantineResponse:
+        violation = contract_pb2.Violation(
+            rule="type", instance_pointer="/n", count=1, found="null", fix="send an integer"
+        )
+        return quarantine_pb2.GetQuarantineResponse(
+            entry=quarantine_pb2.QuarantineEntry(
+                quarantine_id=ENTRY, state=quarantine_pb2.QUARANTINE_STATE_QUARANTINED
+            ),
+            report=contract_pb2.ViolationReport(violations=[violation]),
+        )
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return QuarantiningGateway()
+
+
+@pytest.fixture
+def address(gateway: FakeGateway) -> Iterator[str]:
+    servicers = (
+        ingest(gateway),
+        (contract_pb2_grpc.add_ContractServiceServicer_to_server, Contracts()),
+        (quarantine_pb2_grpc.add_QuarantineServiceServicer_to_server, Quarantine()),
+    )
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serving(*servicers)) as serving_at,
+    ):
+        yield serving_at
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["--token", "t", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_a_csv_file_arrives_typed(
+    address: str, gateway: FakeGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("n,s\n1,x\n2,NA\n")
+    assert run("--server", address, "ingest", "d", str(file), "--stream-id", "s") == 0
+    assert gateway.streams["s"].documents == [b'{"n":1,"s":"x"}', b'{"n":2,"s":null}']
+    assert gateway.openings[0].producer.startswith("cli@")
+    assert gateway.tokens == ["t"]
+    assert "accepted" in capsys.readouterr().out
+
+
+def test_the_summary_says_what_was_quarantined_and_why(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("n\n1\nNA\n")
+    assert run("--server", address, "ingest", "d", str(file)) == 1
+    shown = capsys.readouterr().out
+    assert "send an integer" in shown
+    assert "quarantine show" in shown
+
+
+def test_json_is_one_document(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("n\n1\nNA\n1,2\n")
+    assert run("--server", address, "ingest", "d", str(file), "--json") == 1
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["sent"], summary["accepted"], summary["quarantined"]) == (2, 1, 1)
+    assert summary["unreadable"] == 1
+    assert summary["quarantine_ids"] == [ENTRY]
+    (rule,) = summary["broken_rules"]
+    assert rule == {"rule": "type", "pointer": "/n", "count": 1, "found": "null", "fix": "send an integer"}
+
+
+def test_several_files_share_one_stream(address: str, gateway: FakeGateway, tmp_path: Path) -> None:
+    files = []
+    for number in range(2):
+        files.append(tmp_path / f"{number}.ndjson")
+        files[-1].write_bytes(b'{"n":%d}\n' % number)
+    assert run("--server", address, "ingest", "d", *map(str, files), "--stream-id", "s") == 0
+    assert gateway.streams["s"].documents == [b'{"n":0}', b'{"n":1}']
+    assert gateway.streams["s"].sequence == 2
+
+
+def test_a_rejected_batch_is_a_finding(
+    address: str, gateway: FakeGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.react = lambda sequence: Reaction.REJECT
+    file = tmp_path / "a.ndjson"
+    file.write_bytes(b'{"n":1}\n')
+    assert run("--server", address, "ingest", "d", str(file)) == 1
+    assert "BATCH_POISON" in capsys.readouterr().out
+
+
+def test_a_gateway_that_is_not_there_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.ndjson"
+    file.touch()
+    assert run("--server", "127.0.0.1:1", "ingest", "d", str(file)) == 3
+    assert "GATEWAY_UNREACHABLE" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_ends_with_2(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--server", address, "ingest", "d", "absent.csv") == 2
+    assert "FILE_UNREADABLE" in capsys.readouterr().err
