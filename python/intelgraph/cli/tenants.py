@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.filesize import decimal
 from rich.table import Table
 
 from intelgraph.cli.invocation import invocation
@@ -116,19 +117,19 @@ def _facts(tenant: "Tenant") -> dict[str, Any]:
 
 
 def _table(tenants: "Iterable[Tenant]") -> Table:
-    table = Table(
-        "tenant", "state", "streams", "records/s", "bytes in flight", "quarantine", "cache %", "created"
-    )
+    table = Table("tenant", "state", "streams", "records/s", "in flight", "quarantine", "cache", "created")
+    for column in table.columns:
+        column.no_wrap = True
     for tenant in tenants:
         limits = tenant.limits
         table.add_row(
             tenant.name,
             tenant.state.name.lower(),
             f"{limits.streams:,}",
-            f"{limits.records_per_second:,}" if limits.records_per_second else "no limit",
-            f"{limits.bytes_in_flight:,}",
+            f"{limits.records_per_second:,}" if limits.records_per_second else "any",
+            decimal(limits.bytes_in_flight or 0),
             f"{limits.quarantine_records:,}",
-            f"{limits.cache_share_percent}",
-            f"{tenant.created:%Y-%m-%d %H:%M:%S}",
+            f"{limits.cache_share_percent} %",
+            f"{tenant.created:%Y-%m-%d}",
         )
     return table

@@ -6,24 +6,35 @@ certificate names a tenant too, it must be the same. A call without one is the c
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from intelgraph.errors import PermissionDenied, Unauthenticated
 from intelgraph.gateway.certificates import CertificateIdentity, identity_of
 from intelgraph.gateway.identity import Identity
 from intelgraph.gateway.tokens import TokenVerifier
-from intelgraph.tenants.registry import Tenant, TenantRegistry, TenantState
+from intelgraph.tenants.registry import Tenant, TenantState
 
 _SCHEME: Final = "bearer "
 
 
+class TenantDirectory(Protocol):
+    """Where tenants are looked up."""
+
+    async def get(self, name: str) -> Tenant:
+        """The tenant of that name. Raises PermissionDenied TENANT_UNKNOWN."""
+
+
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """`tokens` is None where no issuer is trusted, `trust_domain` where no client CA is."""
+    """`tokens` is None where no issuer is trusted, `trust_domain` where no client CA is.
 
-    tenants: TenantRegistry
+    `platform_tenant` is the name of the tenant that administers the gateway.
+    """
+
+    tenants: TenantDirectory
     tokens: TokenVerifier | None
     trust_domain: str | None
+    platform_tenant: str
 
     async def identify(
         self, metadata: Iterable[tuple[str, str | bytes]], transport: Mapping[str, Iterable[bytes]]
@@ -55,6 +66,7 @@ class Authenticator:
             roles=certificate.roles,
             expires_at=certificate.expires_at,
             method="mtls",
+            platform=certificate.tenant == self.platform_tenant,
         )
 
     async def verify_token(self, raw: str) -> Identity:
@@ -72,6 +84,7 @@ class Authenticator:
             roles=claims.roles,
             expires_at=claims.expires_at,
             method="jwt",
+            platform=claims.tenant == self.platform_tenant,
         )
 
     async def served(self, name: str) -> Tenant:

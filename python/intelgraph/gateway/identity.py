@@ -12,8 +12,8 @@ from intelgraph.tenants.registry import Tenant
 class Identity:
     """A caller whose token or certificate holds, and whose tenant is served.
 
-    `expires_at` is in seconds since the Unix epoch, clock leeway included; infinity for a certificate, whose
-    expiry ends its connections by the handshake.
+    `expires_at` is in seconds since the Unix epoch: of a token with the clock leeway, of a certificate its
+    notAfter. `platform` says that the tenant is the one that administers the gateway.
     """
 
     tenant: Tenant
@@ -21,6 +21,7 @@ class Identity:
     roles: frozenset[str]
     expires_at: float
     method: Literal["jwt", "mtls"]
+    platform: bool = False
 
 
 current_identity: Final[ContextVar[Identity]] = ContextVar("current_identity")

@@ -18,9 +18,12 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
+
+disable_created_metrics()  # a second series for each, and missing with several workers
 
 _LABELS: Final = ("grpc_service", "grpc_method")
 _STARTED: Final = Counter("grpc_server_started", "RPCs begun", _LABELS)

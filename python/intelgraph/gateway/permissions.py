@@ -28,17 +28,28 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+ACROSS_TENANTS: Final = frozenset({"tenant.read", "tenant.write", "channelz.read", "metrics.read"})
+"""Permissions whose use shows or changes what is not the caller's tenant's: the platform tenant's only."""
+
+
 def decide(identity: Identity, permission: str) -> None:
     """Returns if a role of the identity grants the permission; a role that is not in the table grants none.
 
-    Raises PermissionDenied PERMISSION_DENIED, which names the permission and the roles that grant it.
+    Raises PermissionDenied PERMISSION_DENIED, which names the permission and the roles that grant it, and
+    PLATFORM_TENANT_ONLY.
     """
-    if any(permission in ROLES.get(role, ()) for role in identity.roles):
-        return
-    granting = sorted(role for role, permissions in ROLES.items() if permission in permissions)
-    raise PermissionDenied(
-        "PERMISSION_DENIED",
-        f"{identity.subject} does not hold the permission {permission}",
-        fix=f"ask the tenant's administrator for one of the roles: {', '.join(granting) or 'none grants it'}",
-        metadata={"permission": permission},
-    )
+    if not any(permission in ROLES.get(role, ()) for role in identity.roles):
+        granting = sorted(role for role, permissions in ROLES.items() if permission in permissions)
+        raise PermissionDenied(
+            "PERMISSION_DENIED",
+            f"{identity.subject} does not hold the permission {permission}",
+            fix=f"ask for one of the roles that grant it: {', '.join(granting) or 'there is none'}",
+            metadata={"permission": permission},
+        )
+    if permission in ACROSS_TENANTS and not identity.platform:
+        raise PermissionDenied(
+            "PLATFORM_TENANT_ONLY",
+            f"the permission {permission} reaches across tenants and is kept for the platform tenant",
+            fix="call with an identity of the tenant in the gateway's setting platform_tenant",
+            metadata={"permission": permission},
+        )

@@ -68,7 +68,7 @@ def is_loopback(host: str) -> bool:
 def _source_of_keys(value: str) -> str:
     """A path, an https URL, or an http URL on loopback: over plain HTTP anyone on the way could add a key."""
     parts = urlsplit(value)
-    if parts.scheme in {"", "file"} or parts.scheme == "https":
+    if parts.scheme in {"", "https"}:
         return value
     if parts.scheme == "http" and is_loopback(parts.hostname or ""):
         return value

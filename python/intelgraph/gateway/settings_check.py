@@ -1,16 +1,12 @@
 """Settings against the files they name, without starting anything."""
 
-import json
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jwt import PyJWKSet, PyJWTError
-
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
 from intelgraph.gateway.tls import ServerTls, TlsFiles
-from intelgraph.gateway.token_keys import usable_keys
+from intelgraph.gateway.token_keys import parse_key_set
 
 
 def check_files(settings: Settings) -> None:
@@ -45,12 +41,12 @@ def _wrong_keys(settings: Settings) -> Iterator[WrongSetting]:
     if jwks is None or urlsplit(jwks).scheme:
         return
     try:
-        keys = usable_keys(PyJWKSet.from_dict(json.loads(Path(jwks).read_bytes())))
-    except (OSError, ValueError, PyJWTError, AttributeError) as error:
+        keys = parse_key_set(Path(jwks).read_bytes())
+    except (OSError, ValueError) as error:
         yield WrongSetting("auth.jwks", f"{jwks} is no JSON Web Key Set ({type(error).__name__}): name one")
         return
     if not keys:
         yield WrongSetting(
             "auth.jwks",
-            f"{jwks} has no usable key: it takes Ed25519, P-256 or RSA of 2,048 bits or more, each with a kid",
+            f"{jwks} has no usable key: give Ed25519, P-256 or RSA of 2,048 bits or more, each with a kid",
         )

@@ -114,7 +114,7 @@ class _Supervisor:
             return
         process.join()
         self._processes.discard(process)
-        mark_process_dead(process.pid, str(self._metrics))
+        mark_process_dead(process.pid, str(self._metrics))  # type: ignore[no-untyped-call] # is untyped
 
     async def _stop_on(self, stop: StopRequests) -> None:
         """Passes every stop request on: the first drains the workers, the second stops them at once."""

@@ -57,9 +57,9 @@ class KeyFile:
             status = self._path.stat()
             version = (status.st_mtime_ns, status.st_size, status.st_ino)
             if version != self._version:
-                self._keys = usable_keys(PyJWKSet.from_dict(json.loads(self._path.read_bytes())))
+                self._keys = parse_key_set(self._path.read_bytes())
                 self._version = version
-        except (OSError, ValueError, PyJWTError) as error:
+        except (OSError, ValueError) as error:
             _log.warning("key set unreadable", extra={"path": str(self._path), "cause": type(error).__name__})
             self._keys, self._version = {}, None
             raise _unreachable() from error
@@ -106,6 +106,17 @@ class KeyUrl:
             self._fetched_at = time.monotonic()
         except (PyJWTError, ValueError) as error:
             _log.warning("key set unreachable", extra={"cause": type(error).__name__})
+
+
+def parse_key_set(content: bytes) -> dict[str, PyJWK]:
+    """The usable keys of a JSON Web Key Set, by id. Raises ValueError if it is none, or has no key at all."""
+    parsed = json.loads(content)
+    if not isinstance(parsed, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - it is about the content, not a type of ours
+    try:
+        return usable_keys(PyJWKSet.from_dict(parsed))
+    except PyJWTError as error:
+        raise ValueError("not a JSON Web Key Set") from error
 
 
 def usable_keys(keys: PyJWKSet) -> dict[str, PyJWK]:

@@ -1,6 +1,7 @@
 """uvicorn inside the gateway's own event loop."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Self
 
 import uvicorn
 from starlette.types import ASGIApp
+
+logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the gateway itself says when it serves and drains
 
 
 class _Server(uvicorn.Server):

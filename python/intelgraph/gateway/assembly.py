@@ -1,0 +1,103 @@
+"""Builds what a serving process serves with, and closes it again."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from intelgraph import tracing
+from intelgraph.gateway.authenticator import Authenticator
+from intelgraph.gateway.local_identity import LocalIssuer
+from intelgraph.gateway.server import Parts, Service
+from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
+from intelgraph.gateway.tenant_service import TenantService
+from intelgraph.gateway.token_keys import KeyFile, KeyUrl, TokenKeys
+from intelgraph.gateway.tokens import TokenVerifier
+from intelgraph.gateway.v1 import tenant_pb2_grpc
+from intelgraph.storage.database import Database
+from intelgraph.tenants.registry import TenantRegistry
+
+_NO_TENANT: Final = UUID(int=0)
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts, for as long as the block runs; `settings.storage` names a PostgreSQL that runs.
+
+    Raises ConfigurationError, and IntelGraphError for a part that cannot be used.
+    """
+    with _traced(settings):
+        database = await Database.connect(settings.storage)
+        try:
+            async with TenantRegistry(database) as tenants:
+                await tenants.ensure(settings.platform_tenant)
+                yield Parts(
+                    authenticator=Authenticator(
+                        tenants,
+                        token_verifier(settings),
+                        settings.tls.trust_domain,
+                        settings.platform_tenant,
+                    ),
+                    services=_services(tenants),
+                    checks={"postgres": partial(_use, database)},
+                )
+        finally:
+            await database.close()
+
+
+def token_verifier(settings: Settings) -> TokenVerifier | None:
+    """Checks tokens of the issuer in `auth.jwks`, or of the local one; None with certificates only."""
+    keys: TokenKeys
+    if settings.auth.jwks is not None:
+        remote = urlsplit(settings.auth.jwks).scheme in {"http", "https"}
+        keys = KeyUrl(settings.auth.jwks) if remote else KeyFile(Path(settings.auth.jwks))
+    elif settings.local_identity:
+        LocalIssuer.ensure(settings.data_dir)
+        keys = KeyFile(LocalIssuer.public_keys(settings.data_dir))
+    else:
+        return None
+    return TokenVerifier(keys, settings.auth.audience, settings.auth.issuer, settings.auth.leeway_s)
+
+
+def _services(tenants: TenantRegistry) -> list[Service]:
+    tenant_service = TenantService(tenants)
+    return [
+        Service(
+            "intelgraph.gateway.v1.TenantService",
+            lambda server: tenant_pb2_grpc.add_TenantServiceServicer_to_server(tenant_service, server),
+        )
+    ]
+
+
+async def _use(database: Database) -> None:
+    """Raises if PostgreSQL does not answer both roles."""
+    async with database.write() as connection:
+        await connection.execute("SELECT 1")
+    async with database.read(_NO_TENANT) as connection:
+        await connection.execute("SELECT 1")
+
+
+@contextmanager
+def _traced(settings: Settings) -> Iterator[None]:
+    endpoint = settings.tracing.otlp_endpoint
+    if endpoint is None:
+        yield
+        return
+    try:
+        provider = tracing.enable(endpoint)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            (
+                WrongSetting(
+                    "tracing.otlp_endpoint",
+                    f"{error.name} is not installed: install intelgraph-gateway[otel], or unset it",
+                ),
+            )
+        ) from error
+    try:
+        yield
+    finally:
+        provider.shutdown()
