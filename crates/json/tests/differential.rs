@@ -108,18 +108,14 @@ proptest! {
 
     #[test]
     fn whole_documents_agree_with_the_reference(texts in vec(document(), 1..5)) {
-        let mut parser = Parser::new(Limits::default());
         let documents: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
-        check(&mut parser, &documents);
-        check(&mut parser, &documents);
+        check(&mut Parser::new(Limits::default()), &documents);
     }
 
     #[test]
     fn damaged_documents_agree_with_the_reference(documents in vec(damaged(), 1..5)) {
-        let mut parser = Parser::new(Limits::default());
         let documents: Vec<&[u8]> = documents.iter().map(Vec::as_slice).collect();
-        check(&mut parser, &documents);
-        check(&mut parser, &documents);
+        check(&mut Parser::new(Limits::default()), &documents);
     }
 
     #[test]
