@@ -186,3 +186,65 @@ impl EnvelopeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::EnvelopeError::{self, *};
+    use super::TenantKeyId;
+
+    const ALL: [EnvelopeError; 40] = [
+        Truncated,
+        UnknownVersion(7),
+        UnknownSuite(7),
+        UnknownFlags(7),
+        KeyMismatch,
+        WrongTenant,
+        NotAuthentic,
+        PlaintextPlace,
+        TooLong,
+        InlineTooLong,
+        IdLength { want: 16, got: 7 },
+        SecretLength { want: 32 },
+        CommitmentMismatch,
+        WrappedKeyMalformed,
+        WrappedKeyNotAuthentic,
+        EntropyUnavailable,
+        LeaseExpired,
+        AuthorisationStale,
+        TenantKeyMissing(TenantKeyId::from_bytes([7; 16])),
+        NoTenantKey,
+        SealKeyMissing,
+        SealKeyExpired,
+        BudgetExhausted,
+        ReservationExceeded,
+        LimitOutOfRange,
+        DataKeyNotLoaded,
+        DataKeyNotFound,
+        IndexKeyMissing,
+        KeyringFormatUnknown,
+        KeyringVersionUnknown(7),
+        KeyringTruncated,
+        KeyringUnlockKind,
+        KeyringUnlockWrong,
+        KeyringUnlockUnfit,
+        KeyringParameters,
+        KeyringMemory,
+        KeyringCorrupt,
+        KekUnknown,
+        KekDisabled,
+        KekDestroyed,
+    ];
+
+    #[test]
+    fn every_kind_has_its_own_reason_and_says_what_to_do() {
+        let mut reasons = std::collections::BTreeSet::new();
+        for error in ALL {
+            let reason = error.reason();
+            assert!(reason.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{reason}");
+            assert!(reasons.insert(reason), "{reason} stands for two kinds");
+            let text = error.to_string();
+            assert!(text.len() > 20 && !text.ends_with('.'), "{text}");
+        }
+        assert_eq!(reasons.len(), ALL.len());
+    }
+}

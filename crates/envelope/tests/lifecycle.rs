@@ -148,6 +148,17 @@ fn an_authorisation_asked_for_before_a_denial_is_void() {
 }
 
 #[test]
+fn a_thread_that_dies_with_a_tenant_in_hand_leaves_nothing_behind() {
+    let (keystore, row, index) = full_keystore();
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        keystore.missing(TENANT, std::iter::from_fn(|| panic!("the caller's iterator")), at(1))
+    }));
+    assert!(died.is_err());
+    everything_refused(&keystore, &row, &index, 1);
+    nothing_survived(&keystore, &row, &index, 1);
+}
+
+#[test]
 fn a_tenant_never_authorised_has_nothing() {
     let (keystore, row, index) = full_keystore();
     let stranger = TenantId::from_bytes([9; 16]);
