@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
+
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
-
 from tests.parts.postgres import fresh_database
 from tests.storage.naive_log import NaiveLog, create_tenant, write
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from hypothesis import strategies as st
+
 from intelgraph.storage.connection import Connection
 
 POSTGRES_EPOCH_US = 946_684_800_000_000

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from intelgraph.errors import Internal
 from intelgraph.storage import change_log
 from intelgraph.storage.change_log import VersionKey
-
 from tests.storage.conftest import Store
 from tests.storage.naive_log import (
     DATASETS,

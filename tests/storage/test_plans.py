@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from intelgraph.storage import change_log
 from intelgraph.storage.connection import Connection
 from intelgraph.storage.embedded import EmbeddedServer
-
 from tests.parts.postgres import superuser
 from tests.storage.conftest import Store
 from tests.storage.naive_log import NaiveLog

@@ -4,13 +4,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
+
 from intelgraph.errors import FailedPrecondition
 from intelgraph.storage.connection import Connection
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.settings import StorageSettings
-from pydantic import SecretStr
-
 from tests.parts.postgres import superuser
 from tests.storage.naive_log import ENTITIES, NaiveLog, create_tenant, write
 
@@ -42,7 +42,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 10
+        assert len(rows) == 11
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -221,12 +221,13 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
         await write(connection, tenant_id, log.rows)
         for statement, arguments in (
             ("INSERT INTO dataset VALUES ($1, 1, 'd')", ()),
-            ("INSERT INTO contract VALUES ($1, 1, 1, '1.0.0', sha256(''), '')", ()),
+            ("INSERT INTO contract VALUES ($1, 1, 1, '1.0.0', '', sha256(''), '')", ()),
             ("INSERT INTO ingest_stream VALUES ($1, 1, 's', 1, 'p', 'r')", ()),
             ("INSERT INTO quarantine VALUES ($1, $2, 1, 1, 1, 1, 1, now(), 'quarantined', '')", (key_id,)),
             ("INSERT INTO quarantine_record VALUES ($1, sha256(''), $2, 0, '')", (key_id,)),
-            ("INSERT INTO tenant_key VALUES ($1, $2, 'data', 'local', 'k', '1', '', 'active')", (key_id,)),
+            ("INSERT INTO tenant_key VALUES ($1, $2, 'local', 'k', '1', '', 'active')", (key_id,)),
             ("INSERT INTO data_key VALUES ($1, sha256(''), 1, $2, '', 'active')", (key_id,)),
+            ("INSERT INTO index_key VALUES ($1, sha256(''), $2, '')", (key_id,)),
         ):
             await connection.execute(statement, tenant_id, *arguments)
     return tenant_id

@@ -45,17 +45,20 @@ CREATE TABLE dataset (
   UNIQUE (tenant_id, name)
 );
 
--- A published version never changes: no role that serves may update this table.
+-- A published version never changes: no role that serves may update this table. `precedence` sorts bytewise as
+-- semantic versions do.
 CREATE TABLE contract (
   tenant_id uuid NOT NULL,
   contract_id int NOT NULL,
   dataset_id int NOT NULL,
   version text NOT NULL,
+  precedence bytea NOT NULL,
   digest bytea NOT NULL CHECK (octet_length(digest) = 32),
   document bytea NOT NULL,
   published_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (tenant_id, contract_id),
   UNIQUE (tenant_id, dataset_id, version),
+  UNIQUE (tenant_id, dataset_id, precedence),
   FOREIGN KEY (tenant_id, dataset_id) REFERENCES dataset
 );
 
@@ -123,7 +126,8 @@ CREATE TABLE quarantine (
   PRIMARY KEY (tenant_id, quarantine_id)
 );
 ALTER TABLE quarantine ALTER COLUMN report SET STORAGE EXTERNAL;
-CREATE INDEX quarantine_newest ON quarantine (tenant_id, recorded, quarantine_id);
+-- Lists the newest first, and counts what waits.
+CREATE INDEX quarantine_newest ON quarantine (tenant_id, recorded, quarantine_id) INCLUDE (dataset_id, records);
 
 -- The fingerprint is keyed with the tenant's index key: a record that waits already is not stored again.
 CREATE TABLE quarantine_record (
@@ -137,21 +141,19 @@ CREATE TABLE quarantine_record (
 ALTER TABLE quarantine_record ALTER COLUMN sealed SET STORAGE EXTERNAL;
 CREATE INDEX quarantine_record_of_entry ON quarantine_record (tenant_id, quarantine_id, record_index);
 
--- Keys of the second level, each wrapped by the tenant's key in its KMS.
+-- Keys of the second level, each wrapped by the tenant's key-encryption key (KEK) in its KMS. The newest is what a
+-- gateway has the KMS unwrap, again and again, to learn whether it may still hold anything of the tenant.
 CREATE TABLE tenant_key (
   tenant_id uuid NOT NULL REFERENCES tenant,
   key_id uuid NOT NULL,
-  purpose text NOT NULL CHECK (purpose IN ('data', 'index')),
   provider text NOT NULL,
   kek_id text NOT NULL,
   kek_version text NOT NULL,
   wrapped bytea NOT NULL,
-  state text NOT NULL,
+  state text NOT NULL CHECK (state = 'active'),
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (tenant_id, key_id)
 );
--- Two gateways that meet a new tenant at once must not give its entities two identities.
-CREATE UNIQUE INDEX tenant_key_one_index_key ON tenant_key (tenant_id) WHERE purpose = 'index';
 
 -- Keys of the third level, each wrapped by a tenant key; dek_id is the key's commitment.
 CREATE TABLE data_key (
@@ -160,9 +162,20 @@ CREATE TABLE data_key (
   suite smallint NOT NULL,
   tenant_key_id uuid NOT NULL,
   wrapped bytea NOT NULL,
-  state text NOT NULL,
+  state text NOT NULL CHECK (state = 'active'),
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (tenant_id, dek_id),
+  FOREIGN KEY (tenant_id, tenant_key_id) REFERENCES tenant_key
+);
+
+-- The key that names a tenant's entities, wrapped by a tenant key; index_key_id is its commitment. One for good:
+-- two gateways that meet a new tenant at once must not give its entities two identities.
+CREATE TABLE index_key (
+  tenant_id uuid PRIMARY KEY,
+  index_key_id bytea NOT NULL CHECK (octet_length(index_key_id) = 32),
+  tenant_key_id uuid NOT NULL,
+  wrapped bytea NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   FOREIGN KEY (tenant_id, tenant_key_id) REFERENCES tenant_key
 );
 
@@ -189,7 +202,7 @@ $isolate$;
 -- The reader reads. Row-level security decides what.
 GRANT SELECT ON
   tenant, tenant_clock, dataset, contract, ingest_stream, entity_change_log, quarantine, quarantine_record,
-  tenant_key, data_key
+  tenant_key, data_key, index_key
 TO intelgraph_reader;
 
 -- The writer appends, and moves clocks and positions. What it has appended it can neither change nor, where it is
@@ -203,7 +216,8 @@ GRANT SELECT (
   tenant_id, quarantine_id, dataset_id, contract_id, stream_no, records, batch_sequence, recorded, state
 ) ON quarantine TO intelgraph_writer;
 GRANT SELECT (tenant_id, fingerprint, quarantine_id, record_index) ON quarantine_record TO intelgraph_writer;
-GRANT SELECT, INSERT, UPDATE ON tenant, tenant_clock, ingest_stream, tenant_key, data_key TO intelgraph_writer;
+GRANT SELECT, INSERT, UPDATE ON tenant, tenant_clock, ingest_stream, tenant_key, data_key, index_key
+TO intelgraph_writer;
 GRANT SELECT, INSERT ON dataset, contract TO intelgraph_writer;
 
 -- migrate: rollback

@@ -1,0 +1,1 @@
+"""Data contracts as published, and what broke them."""

@@ -1,0 +1,161 @@
+"""What waits in quarantine: entries of one batch each, with a sealed report and sealed records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+from uuid import UUID
+
+from intelgraph.errors import NotFound
+
+if TYPE_CHECKING:
+    from intelgraph.storage.database import Database
+    from intelgraph.tenants.registry import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """The violating records of one batch, as far as nothing of them is sealed."""
+
+    quarantine_id: UUID
+    dataset: str
+    contract_version: str
+    contract_digest: bytes
+    stream_id: str
+    producer: str
+    sequence: int
+    records: int
+    """Records that are stored with the entry; one that waited already is not stored again."""
+    recorded_us: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """A record; its fingerprint is part of what it was sealed with."""
+
+    record_index: int
+    fingerprint: bytes
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SealedEntry:
+    """What of an entry is sealed."""
+
+    quarantine_id: UUID
+    dataset: str
+    report: bytes
+    records: Sequence[SealedRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """What of an entry was sealed: its report, JSON (`ig.report.v1`), and its records in the same order."""
+
+    report: bytes
+    documents: Sequence[bytes]
+
+
+class Opener(Protocol):
+    """Opens what is in quarantine; what the tenant's keys are for."""
+
+    async def open_quarantine(self, tenant: "Tenant", sealed: SealedEntry) -> OpenedEntry:
+        """Raises Unavailable while a key cannot be had, and DataLoss for what was altered."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlace:
+    """Where an entry stands in a list, newest first."""
+
+    recorded_us: int
+    quarantine_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePage:
+    """Some entries, and how many records wait altogether in the same dataset or in all."""
+
+    entries: Sequence[QuarantineEntry]
+    total_records: int
+
+
+class Quarantine:
+    """Finds entries and has them opened."""
+
+    def __init__(self, database: "Database", opener: Opener) -> None:
+        self._database = database
+        self._opener = opener
+
+    async def page(
+        self, tenant: "Tenant", dataset: str, before: EntryPlace | None, limit: int
+    ) -> QuarantinePage:
+        """At most `limit` entries older than `before`, newest first; an empty dataset means all."""
+        place = (before.recorded_us, before.quarantine_id) if before is not None else (None, None)
+        async with self._database.read(tenant.tenant_id) as connection:
+            rows = await connection.fetch(_PAGE, tenant.tenant_id, dataset, *place, limit)
+            total = await connection.fetchval(_TOTAL, tenant.tenant_id, dataset)
+        return QuarantinePage([QuarantineEntry(**row) for row in rows], total)
+
+    async def waiting_records(self, tenant: "Tenant") -> int:
+        """How many records of the tenant wait."""
+        async with self._database.read(tenant.tenant_id) as connection:
+            total: int = await connection.fetchval(_TOTAL, tenant.tenant_id, "")
+        return total
+
+    async def get(
+        self, tenant: "Tenant", quarantine_id: UUID, *, with_records: bool
+    ) -> tuple[QuarantineEntry, OpenedEntry, Sequence[int]]:
+        """An entry, opened, and the indexes of its records within their batch, as many as documents.
+
+        Raises NotFound QUARANTINE_NOT_FOUND, and what the opener raises.
+        """
+        async with self._database.read(tenant.tenant_id) as connection:
+            row = await connection.fetchrow(_ENTRY, tenant.tenant_id, quarantine_id)
+            if row is None:
+                raise NotFound(
+                    "QUARANTINE_NOT_FOUND",
+                    f"no entry {quarantine_id} waits in quarantine",
+                    fix="`intelgraph quarantine list` shows what waits",
+                )
+            report = await connection.fetchval(_REPORT, tenant.tenant_id, quarantine_id)
+            stored = await connection.fetch(_RECORDS, tenant.tenant_id, quarantine_id) if with_records else []
+        entry = QuarantineEntry(**row)
+        records = [SealedRecord(**record) for record in stored]
+        sealed = SealedEntry(quarantine_id, entry.dataset, report, records)
+        opened = await self._opener.open_quarantine(tenant, sealed)
+        return entry, opened, [record.record_index for record in records]
+
+
+_SELECT: Final = """
+SELECT entry.quarantine_id, dataset.name AS dataset, contract.version AS contract_version,
+  contract.digest AS contract_digest, stream.stream_id, stream.producer, entry.batch_sequence AS sequence,
+  entry.records, (extract(epoch FROM entry.recorded) * 1000000)::bigint AS recorded_us, entry.state
+FROM quarantine AS entry
+JOIN dataset ON dataset.tenant_id = $1 AND dataset.dataset_id = entry.dataset_id
+JOIN contract ON contract.tenant_id = $1 AND contract.contract_id = entry.contract_id
+JOIN ingest_stream AS stream ON stream.tenant_id = $1 AND stream.stream_no = entry.stream_no
+WHERE entry.tenant_id = $1
+"""
+
+_ENTRY: Final = f"{_SELECT} AND entry.quarantine_id = $2"
+
+_PAGE: Final = f"""
+{_SELECT} AND ($2::text = '' OR dataset.name = $2)
+  AND (entry.recorded, entry.quarantine_id) < (
+    (SELECT coalesce(timestamptz 'epoch' + interval '1 microsecond' * $3::bigint, 'infinity')),
+    (SELECT coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')))
+ORDER BY entry.recorded DESC, entry.quarantine_id DESC LIMIT $5
+"""
+
+_TOTAL: Final = """
+SELECT coalesce(sum(entry.records), 0)::bigint FROM quarantine AS entry
+WHERE entry.tenant_id = $1 AND ($2::text = '' OR entry.dataset_id = (
+  SELECT dataset_id FROM dataset WHERE dataset.tenant_id = $1 AND dataset.name = $2))
+"""
+
+_REPORT: Final = "SELECT report FROM quarantine WHERE tenant_id = $1 AND quarantine_id = $2"
+
+_RECORDS: Final = """
+SELECT record_index, fingerprint, sealed FROM quarantine_record
+WHERE tenant_id = $1 AND quarantine_id = $2 ORDER BY record_index, fingerprint
+"""
