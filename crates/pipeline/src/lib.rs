@@ -1,1 +1,36 @@
-//! pipeline
+//! The batch, from the bytes of a gRPC message to the bytes of PostgreSQL's COPY.
+//!
+//! A batch crosses into this crate a fixed number of times:
+//! - [`Engine::prepare`]: decode, parse, entity key, event time, contract. Fields that equal those of a head
+//!   which passed the same contract are not validated again;
+//! - [`Engine::plan_fetch`]: which heads and late look-ups only the database can answer, for one query;
+//! - [`Engine::diff`]: a group of batches against the heads as all groups before it leave them; sealed rows;
+//! - [`Group::bind`]: under the tenant's clock row: `seq`, times, leaves, frontier;
+//! - [`Engine::commit`] or [`Engine::abort`].
+//!
+//! No I/O and no clock here: the caller moves bytes, awaits, and passes the time in.
+
+#![forbid(unsafe_code)]
+
+mod bind;
+pub mod copy;
+mod diff;
+mod engine;
+mod error;
+mod fetch;
+mod group;
+mod heads;
+mod prepare;
+mod quarantine;
+mod stream;
+pub mod wire;
+mod workbench;
+
+pub use bind::{Bound, Clock};
+pub use diff::Diffed;
+pub use engine::{Engine, EngineLimits, TenantUsage};
+pub use error::PipelineError;
+pub use fetch::FetchPlan;
+pub use group::Group;
+pub use prepare::{BatchLimits, Prepared};
+pub use stream::Stream;

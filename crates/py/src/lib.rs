@@ -1,1 +1,31 @@
-//! py
+//! `intelgraph._core`: the Rust boundary. Thin: it converts, releases the GIL, and calls.
+//!
+//! `python/intelgraph/_core.pyi` types all of it; stubtest holds the two together.
+
+mod contract;
+mod engine;
+mod error;
+mod frame;
+mod keyring;
+mod keystore;
+mod tick;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::contract::Contract;
+    #[pymodule_export]
+    use crate::engine::{BoundGroup, Engine, FetchPlan, Group, Prepared, Stream};
+    #[pymodule_export]
+    use crate::error::{
+        ContractError, CoreError, CorruptData, InvalidFrame, KeyUnavailable, NotActive, StaleGroup,
+    };
+    #[pymodule_export]
+    use crate::frame::decode_frame;
+    #[pymodule_export]
+    use crate::keyring::{KekVersion, LocalKeyring, Secret, Unlock};
+    #[pymodule_export]
+    use crate::keystore::{DataKeyRow, IndexKeyRow, Keystore, PendingDek, PendingIndexKey, TenantKey};
+}

@@ -1,0 +1,120 @@
+//! Records that break their contract, sealed like any data, with the report on them.
+
+use intelgraph_contract::Report;
+use intelgraph_envelope::{Context, IndexKey, Purpose, SealBatch};
+use uuid::Uuid;
+
+use crate::copy;
+use crate::error::PipelineError;
+use crate::prepare::{Prepared, Rejected};
+use crate::stream::Stream;
+
+/// Columns of an entry's row, in the order in which [`Quarantine::write`] writes them.
+pub const ENTRY_COLUMNS: [&str; 10] = [
+    "tenant_id",
+    "quarantine_id",
+    "dataset_id",
+    "contract_id",
+    "stream_no",
+    "batch_sequence",
+    "records",
+    "recorded",
+    "state",
+    "report",
+];
+/// Columns of a record's row, likewise.
+pub const RECORD_COLUMNS: [&str; 5] = ["tenant_id", "fingerprint", "quarantine_id", "record_index", "sealed"];
+
+/// The entry of one batch.
+pub(crate) struct Quarantine {
+    pub id: Uuid,
+    report: Vec<u8>,
+    records: Vec<QuarantinedRecord>,
+}
+
+struct QuarantinedRecord {
+    index: u32,
+    fingerprint: [u8; 32],
+    sealed: Vec<u8>,
+}
+
+impl Quarantine {
+    /// Seals `rejected`, records of `batch`, and their report.
+    pub fn seal(
+        batch: &Prepared,
+        rejected: &[Rejected],
+        report: &Report,
+        index_key: &IndexKey,
+        id: Uuid,
+        seal: &mut SealBatch,
+    ) -> Result<Self, PipelineError> {
+        let stream = batch.stream();
+        let records = rejected
+            .iter()
+            .map(|rejected| {
+                let document = &batch.bytes()[rejected.bytes.clone()];
+                let fingerprint = index_key.fingerprint(stream.dataset(), document);
+                let mut sealed = Vec::new();
+                seal.seal(&context(stream, &fingerprint, Purpose::Quarantine), document, &mut sealed)?;
+                Ok(QuarantinedRecord { index: rejected.index, fingerprint, sealed })
+            })
+            .collect::<Result<_, PipelineError>>()?;
+        let mut sealed_report = Vec::new();
+        let context = context(stream, id.as_bytes(), Purpose::QuarantineReport);
+        seal.seal(&context, &report.to_json(), &mut sealed_report)?;
+        Ok(Self { id, report: sealed_report, records })
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub fn fingerprints(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.records.iter().map(|record| &record.fingerprint)
+    }
+
+    /// Appends the rows of the records that `is_new` admits, and the entry's own row if there are any.
+    /// `false` if there are none.
+    pub fn write(
+        &self,
+        batch: &Prepared,
+        recorded_us: i64,
+        mut is_new: impl FnMut(&[u8; 32]) -> bool,
+        entries: &mut Vec<u8>,
+        records: &mut Vec<u8>,
+    ) -> bool {
+        let stream = batch.stream();
+        let mut count = 0i32;
+        for record in self.records.iter().filter(|record| is_new(&record.fingerprint)) {
+            copy::row(records, 5);
+            copy::field(records, stream.tenant.as_bytes());
+            copy::field(records, &record.fingerprint);
+            copy::field(records, self.id.as_bytes());
+            copy::field(records, &record.index.to_be_bytes());
+            copy::field(records, &record.sealed);
+            count += 1;
+        }
+        if count == 0 {
+            return false;
+        }
+        copy::row(entries, 10);
+        copy::field(entries, stream.tenant.as_bytes());
+        copy::field(entries, self.id.as_bytes());
+        copy::field(entries, &stream.dataset_id.to_be_bytes());
+        copy::field(entries, &stream.contract_id.to_be_bytes());
+        copy::field(entries, &stream.stream_no.to_be_bytes());
+        copy::field(entries, &batch.sequence().to_be_bytes());
+        copy::field(entries, &count.to_be_bytes());
+        copy::field(entries, &copy::timestamp(recorded_us));
+        copy::field(entries, b"quarantined");
+        copy::field(entries, &self.report);
+        true
+    }
+}
+
+/// Where a quarantined value belongs: a record to its fingerprint, a report to its entry.
+pub(crate) fn context<'a>(stream: &'a Stream, name: &'a [u8], purpose: Purpose) -> Context<'a> {
+    let (tenant, dataset) = (stream.tenant, stream.dataset());
+    Context { tenant, dataset, entity: name, purpose, version: 0, op: 0, valid_at: 0 }
+}

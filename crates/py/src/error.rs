@@ -1,0 +1,89 @@
+//! The one table from Rust's errors to Python's exceptions.
+
+use intelgraph_contract::ContractErrors;
+use intelgraph_envelope::EnvelopeError;
+use intelgraph_pipeline::{PipelineError, wire::WireError};
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+create_exception!(
+    intelgraph._core,
+    CoreError,
+    PyException,
+    "What the core refuses. `args` are the message and the reason, UPPER_SNAKE."
+);
+create_exception!(intelgraph._core, InvalidFrame, CoreError, "The bytes are not a frame, or the batch is too large.");
+create_exception!(
+    intelgraph._core,
+    KeyUnavailable,
+    CoreError,
+    "A key is not loaded, its lease is over, or its budget is used up: authorise, load or refresh, and try again."
+);
+create_exception!(intelgraph._core, NotActive, CoreError, "The tenant was not activated, or was dropped.");
+create_exception!(intelgraph._core, CorruptData, CoreError, "What is stored was altered, or is not ours.");
+create_exception!(intelgraph._core, StaleGroup, CoreError, "What was diffed leans on something that changed: diff again.");
+create_exception!(
+    intelgraph._core,
+    ContractError,
+    CoreError,
+    "A contract document was refused. A third argument lists its faults as (pointer, rule, fix)."
+);
+
+/// Makes the exception for a pipeline's error.
+pub fn of_pipeline(error: PipelineError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        PipelineError::Wire(_) => InvalidFrame::new_err((message, "FRAME_MALFORMED")),
+        PipelineError::TooManyRecords { .. } => InvalidFrame::new_err((message, "BATCH_TOO_MANY_RECORDS")),
+        PipelineError::Key(error) => of_envelope(error),
+        PipelineError::NotActive => NotActive::new_err((message, "TENANT_NOT_ACTIVE")),
+        PipelineError::Corrupt { .. } | PipelineError::Frontier { .. } => {
+            CorruptData::new_err((message, "DATA_CORRUPT"))
+        }
+        PipelineError::Diff(_) => CorruptData::new_err((message, "DIFF_IMPOSSIBLE")),
+        PipelineError::Contract(errors) => of_contract(&errors),
+        PipelineError::ClockBehind { .. } => CoreError::new_err((message, "CLOCK_BEHIND")),
+        PipelineError::Stale => StaleGroup::new_err((message, "GROUP_STALE")),
+    }
+}
+
+/// Makes the exception for a frame that cannot be read.
+pub fn of_wire(error: WireError) -> PyErr {
+    of_pipeline(PipelineError::Wire(error))
+}
+
+/// Makes the exception for a refusal of the envelope crate.
+pub fn of_envelope(error: EnvelopeError) -> PyErr {
+    let arguments = (error.to_string(), error.reason());
+    match error {
+        EnvelopeError::LeaseExpired
+        | EnvelopeError::AuthorisationStale
+        | EnvelopeError::SealKeyMissing
+        | EnvelopeError::SealKeyExpired
+        | EnvelopeError::BudgetExhausted
+        | EnvelopeError::IndexKeyMissing
+        | EnvelopeError::NoTenantKey
+        | EnvelopeError::TenantKeyMissing(_)
+        | EnvelopeError::DataKeyNotLoaded
+        | EnvelopeError::DataKeyNotFound
+        | EnvelopeError::KekUnknown
+        | EnvelopeError::KekDisabled
+        | EnvelopeError::KekDestroyed => KeyUnavailable::new_err(arguments),
+        _ => CoreError::new_err(arguments),
+    }
+}
+
+/// Makes the exception for a refused contract document.
+pub fn of_contract(errors: &ContractErrors) -> PyErr {
+    let faults: Vec<_> = errors
+        .iter()
+        .map(|fault| (fault.pointer.clone(), fault.rule.clone(), fault.fix.clone()))
+        .collect();
+    let message = errors.to_string();
+    Python::attach(|py| match PyTuple::new(py, faults) {
+        Ok(faults) => ContractError::new_err((message, "CONTRACT_INVALID", faults.unbind())),
+        Err(error) => error,
+    })
+}

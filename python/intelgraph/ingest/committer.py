@@ -1,0 +1,319 @@
+"""One tenant's commits: serial, in order, with the next group diffed while the last one commits.
+
+A group is what waits when the committer is free: batches of all of the tenant's streams, in the order in which they
+were submitted. It is diffed on the heads that the groups before it leave, written with one COPY under the tenant's
+clock row, and answered once committed. When a commit fails, everything that was diffed on it is dropped and diffed
+again, so that a history never forks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import structlog
+import tenacity
+
+from intelgraph import errors
+from intelgraph._core import Bound, Engine, Group, KeyUnavailable
+from intelgraph.ingest import positions
+from intelgraph.ingest.fetch import HeadFetcher
+from intelgraph.ingest.lane import Submission, hand_back, in_turn
+from intelgraph.ingest.positions import Position
+from intelgraph.keys.service import KeyService
+from intelgraph.storage import change_log
+from intelgraph.storage.connection import Connection
+from intelgraph.storage.database import Database
+from intelgraph.storage.faults import is_transient
+from intelgraph.tenants.registry import Tenant
+
+MAX_GROUP_BYTES = 4 << 20
+"""A group stops growing here: beyond it, one more batch saves no round trip that is worth its latency."""
+MAX_GROUP_BATCHES = 64
+RETRY_SECONDS = 15.0
+"""How long a commit is tried again while PostgreSQL restarts, before its batches are handed back to be retried."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """A group from its diff to its reply."""
+
+    submissions: list[Submission]
+    diffed: Group | None
+    bound: Bound | None = None
+    """What the last transaction wrote. After a connection is lost, only the database knows whether it committed."""
+
+    @property
+    def targets(self) -> list[Position]:
+        """Where each stream of the group moves to: its last batch."""
+        return list({submission.target.stream_no: submission.target for submission in self.submissions}.values())
+
+
+class _Fenced(Exception):
+    """Another connection took some of the group's streams over."""
+
+    def __init__(self, stream_nos: frozenset[int]) -> None:
+        self.stream_nos = stream_nos
+
+
+class TenantCommitter:
+    """Commits one tenant's batches."""
+
+    def __init__(
+        self,
+        tenant: Tenant,
+        engine: Engine,
+        database: Database,
+        keys: KeyService,
+        fetcher: HeadFetcher,
+        executor: Executor,
+        on_commit: Callable[[UUID, int], None],
+    ) -> None:
+        self._tenant = tenant
+        self._engine = engine
+        self._database = database
+        self._keys = keys
+        self._fetcher = fetcher
+        self._executor = executor
+        self._on_commit = on_commit
+        self._waiting: asyncio.Queue[Submission] = asyncio.Queue()
+        self._shared = False
+        """Whether another gateway committed for this tenant between our last two commits."""
+        self._diffing = asyncio.Lock()
+        self._committing: asyncio.Task[None] | None = None
+        self._task = asyncio.create_task(self._run(), name=f"committer {tenant.name}")
+
+    def submit(self, submission: Submission) -> None:
+        """Queues a batch. Its stream's credit bounds the queue."""
+        self._waiting.put_nowait(submission)
+
+    async def close(self) -> None:
+        """Returns when everything that was submitted is committed or handed back."""
+        await self._waiting.join()
+
+    def cancel(self) -> None:
+        """Ends at once; what was submitted and is not committed stays unanswered."""
+        self._task.cancel()
+        if self._committing is not None:
+            self._committing.cancel()
+
+    # -- the pipeline: diff group n+1 while n commits ---------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            group = await self._next_group()
+            flight = await self._diff_ahead(group)
+            if self._committing is not None:
+                await self._committing
+            self._committing = asyncio.create_task(self._finish(flight, await self._refresh(flight), len(group)))
+
+    async def _next_group(self) -> list[Submission]:
+        group = [await self._waiting.get()]
+        size = group[0].size
+        while not self._waiting.empty() and size < MAX_GROUP_BYTES and len(group) < MAX_GROUP_BATCHES:
+            group.append(self._waiting.get_nowait())
+            size += group[-1].size
+        return group
+
+    async def _diff_ahead(self, group: list[Submission]) -> _InFlight:
+        flight = _InFlight(in_turn(group), None)
+        with contextlib.suppress(Exception):
+            # A failure here may be due to the group before this one: it is tried again when that is done.
+            flight.diffed = await self._diff(flight.submissions)
+        return flight
+
+    async def _refresh(self, flight: _InFlight) -> Exception | None:
+        """Once the group before is done: diffs again what leaned on a commit that failed, or failed itself."""
+        before = len(flight.submissions)
+        flight.submissions = in_turn(flight.submissions)
+        try:
+            if (
+                flight.diffed is None
+                or len(flight.submissions) != before
+                or self._engine.is_stale(flight.diffed)
+            ):
+                flight.diffed = await self._diff_anew(flight.submissions)
+        except Exception as error:  # noqa: BLE001 - every batch gets its reply
+            return error
+        return None
+
+    async def _finish(self, flight: _InFlight, failure: Exception | None, taken: int) -> None:
+        """Commits a group and answers its batches, whatever happens."""
+        try:
+            if failure is not None:
+                raise failure
+            await self._commit_until_done(flight)
+        except Exception as error:  # noqa: BLE001 - every batch gets its reply
+            self._engine.abort(self._tenant.tenant_id.bytes)
+            hand_back(flight.submissions, _refusal(error))
+        finally:
+            for _ in range(taken):
+                self._waiting.task_done()
+
+    # -- diff -------------------------------------------------------------------------------------------------
+
+    async def _diff_anew(self, group: Sequence[Submission]) -> Group:
+        """Diffs a group on what is committed, dropping all that was diffed and is not."""
+        async with self._diffing:
+            self._engine.abort(self._tenant.tenant_id.bytes)
+            return await self._diff_locked(group)
+
+    async def _diff(self, group: Sequence[Submission]) -> Group:
+        """Diffs a group on the heads as they will be once all groups before it are committed."""
+        async with self._diffing:
+            return await self._diff_locked(group)
+
+    async def _diff_locked(self, group: Sequence[Submission]) -> Group:
+        tenant, loop = self._tenant, asyncio.get_running_loop()
+        batches = [submission.batch for submission in group if submission.batch is not None]
+        records = sum(batch.records for batch in batches)
+        while True:
+            await self._keys.ensure_seal_slot(tenant, records)
+            diffed = await loop.run_in_executor(
+                self._executor, self._engine.diff, tenant.tenant_id.bytes, batches
+            )
+            if isinstance(diffed, Group):
+                return diffed
+            for index in diffed:
+                await self._fetcher.supply(tenant, batches[index])
+
+    # -- commit -----------------------------------------------------------------------------------------------
+
+    async def _commit_until_done(self, flight: _InFlight) -> None:
+        """Commits a group; a lost connection is tried again, a fenced stream is left out."""
+        async for attempt in tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(is_transient),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=1.0),
+            stop=tenacity.stop_after_delay(RETRY_SECONDS),
+            reraise=True,
+        ):
+            with attempt:
+                while flight.submissions:
+                    try:
+                        await self._commit_once(flight)
+                    except _Fenced as fenced:
+                        await self._leave_out(flight, fenced.stream_nos)
+                    else:
+                        return
+
+    async def _commit_once(self, flight: _InFlight) -> None:
+        tenant_id = self._tenant.tenant_id
+        if self._shared:
+            await self._catch_up(await self._read_moved())
+        async with self._database.write() as connection:
+            clock = await change_log.lock_clock(connection, tenant_id)
+            if flight.bound is not None and await self._is_committed(connection, flight):
+                # The connection broke between COMMIT and its answer. What was bound is what is stored.
+                _log.info("commit_confirmed", tenant=self._tenant.name)
+            else:
+                await self._write(connection, clock, flight)
+        self._settle(flight)
+
+    async def _write(
+        self, connection: Connection, clock: change_log.Clock, flight: _InFlight
+    ) -> None:
+        tenant_id = self._tenant.tenant_id
+        flight.bound = None
+        diffed = await self._up_to_date(connection, clock, flight)
+        known = b""
+        if diffed.fingerprints:
+            known = await change_log.known_fingerprints(connection, tenant_id, diffed.fingerprints)
+        bound = diffed.bind(clock.seq, clock.recorded_us, clock.now_us, clock.frontier, known)
+        for table, columns, chunks in bound.tables:
+            await connection.copy_to_table(table, source=_each(chunks), columns=columns, format="binary")
+        targets = flight.targets
+        after = positions.Clock(bound.seq, _timestamp(bound.recorded_us), bound.frontier)
+        moved = await positions.advance(connection, tenant_id, after, targets)
+        lost = frozenset(target.stream_no for target in targets) - moved
+        if lost:
+            raise _Fenced(lost)
+        flight.bound = bound
+
+    async def _up_to_date(
+        self, connection: Connection, clock: change_log.Clock, flight: _InFlight
+    ) -> Group:
+        """The group's diff; made again, under the clock row, if another gateway moved an entity it leans on."""
+        tenant_id = self._tenant.tenant_id
+        watermark = self._engine.watermark(tenant_id.bytes)
+        self._shared = clock.seq != watermark
+        if self._shared:
+            await self._catch_up(await change_log.moved_since(connection, tenant_id, watermark))
+        if flight.diffed is None or self._engine.is_stale(flight.diffed):
+            flight.diffed = await self._diff_anew(flight.submissions)
+        return flight.diffed
+
+    async def _is_committed(self, connection: Connection, flight: _InFlight) -> bool:
+        targets = flight.targets
+        now = await positions.current(
+            connection, self._tenant.tenant_id, [target.stream_no for target in targets]
+        )
+        # One transaction moved them all or none, and nobody else holds these epochs.
+        return any(now.get(target.stream_no) == target for target in targets)
+
+    async def _leave_out(self, flight: _InFlight, stream_nos: frozenset[int]) -> None:
+        """Drops the batches of fenced streams and diffs the rest again."""
+        fenced = [item for item in flight.submissions if item.target.stream_no in stream_nos]
+        hand_back(
+            fenced,
+            errors.Aborted(
+                "STREAM_FENCED",
+                "another connection opened this stream",
+                fix="use one connection per stream id, and let the newer one go on",
+            ),
+        )
+        flight.submissions = [item for item in flight.submissions if item not in fenced]
+        flight.diffed = await self._diff_anew(flight.submissions)
+
+    def _settle(self, flight: _InFlight) -> None:
+        """The group is durable: its heads become the committed ones, its batches are answered."""
+        bound = flight.bound
+        if bound is None or flight.diffed is None:
+            raise errors.Internal("INTERNAL", "a group was settled before it was bound")
+        self._engine.commit(flight.diffed, bound)
+        replies = iter(bound.replies)
+        for submission in flight.submissions:
+            reply = submission.rejection if submission.batch is None else next(replies)
+            if not submission.reply.done():
+                submission.reply.set_result(reply)
+        self._on_commit(self._tenant.tenant_id, bound.seq)
+
+    # -- other gateways on the same tenant --------------------------------------------------------------------
+
+    async def _read_moved(self) -> change_log.Moved:
+        async with self._database.read(self._tenant.tenant_id) as connection:
+            return await change_log.moved_since(
+                connection, self._tenant.tenant_id, self._engine.watermark(self._tenant.tenant_id.bytes)
+            )
+
+    async def _catch_up(self, moved: change_log.Moved) -> None:
+        self._engine.catch_up(self._tenant.tenant_id.bytes, moved.keys, moved.seq)
+
+
+async def _each(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _timestamp(unix_us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=unix_us)
+
+
+def _refusal(error: Exception) -> errors.IntelGraphError:
+    if isinstance(error, errors.IntelGraphError):
+        return error
+    if isinstance(error, KeyUnavailable):
+        return errors.Unavailable(
+            "KEY_UNAVAILABLE",
+            "the tenant's key cannot be used now",
+            fix="send the batch again after the delay; see the key's state if it lasts",
+            retry_after=1.0,
+        )
+    _log.error("commit_failed", exc_info=error)
+    return errors.Internal("INTERNAL", "the batch could not be committed", fix="see the gateway's log")

@@ -1,0 +1,282 @@
+"""What the streams of a process share: one core engine, one committer per tenant, and the bounds between them.
+
+Fairness comes from three places. Each tenant has one committer, so PostgreSQL's connections are taken in turn by
+tenants and not by streams. Each tenant has a few batches in the worker threads at a time, so that threads are taken
+in turn too. And what each may have in flight is bounded by its own limits, before the process's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import structlog
+from aiolimiter import AsyncLimiter
+
+from intelgraph import errors
+from intelgraph._core import Engine, Prepared, Stream
+from intelgraph.contracts.registry import ContractRegistry
+from intelgraph.gateway.v1 import ingest_pb2
+from intelgraph.ingest import positions
+from intelgraph.ingest.committer import TenantCommitter
+from intelgraph.ingest.credit import ByteBudget
+from intelgraph.ingest.fetch import HeadFetcher
+from intelgraph.ingest.session import StreamBounds, StreamSession
+from intelgraph.ingest.settings import IngestSettings
+from intelgraph.keys.service import KeyService
+from intelgraph.storage import change_log
+from intelgraph.storage.database import Database
+from intelgraph.tenants.registry import Tenant
+
+_log = structlog.get_logger(__name__)
+
+_BATCHES_IN_THREADS: Final = 2
+"""Batches of one tenant that are prepared at a time: the next one is ready when a thread is free."""
+_LEARN_PAGE: Final = 100_000
+"""Changes whose entities are read at a time when a tenant with a log is first met."""
+
+
+@dataclass(slots=True)
+class _TenantIntake:
+    """One tenant's part of the process."""
+
+    tenant: Tenant
+    committer: TenantCommitter
+    in_flight: ByteBudget
+    threads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BATCHES_IN_THREADS))
+    limiter: AsyncLimiter | None = None
+    sessions: set[StreamSession] = field(default_factory=set)
+    learning: asyncio.Task[None] | None = None
+
+    def apply_limits(self, tenant: Tenant) -> None:
+        """Takes the tenant's limits as they are now."""
+        limits = tenant.limits
+        self.in_flight.set_limit(limits.bytes_in_flight)
+        rate = limits.records_per_second
+        if rate == 0:
+            self.limiter = None
+        elif self.limiter is None or self.limiter.max_rate != rate:
+            self.limiter = AsyncLimiter(rate, 1.0)
+        self.tenant = tenant
+
+
+class Intake:
+    """Takes records in, for all tenants of a process."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        database: Database,
+        keys: KeyService,
+        contracts: ContractRegistry,
+        settings: IngestSettings,
+        on_commit: Callable[[UUID, int], None],
+    ) -> None:
+        """`on_commit` is told the tenant and its last change after each commit."""
+        self._engine = engine
+        self._database = database
+        self._keys = keys
+        self._contracts = contracts
+        self._settings = settings
+        self._on_commit = on_commit
+        self._executor = ThreadPoolExecutor(
+            max_workers=settings.threads or os.cpu_count() or 2, thread_name_prefix="core"
+        )
+        self._fetcher = HeadFetcher(engine, database, keys, self._executor)
+        self._process_budget = ByteBudget(settings.bytes_in_flight)
+        self._tenants: dict[UUID, _TenantIntake] = {}
+        self._activating = asyncio.Lock()
+        self._draining = False
+
+    async def open(
+        self,
+        tenant: Tenant,
+        request: ingest_pb2.OpenStream,
+        refresh: Callable[[str], Awaitable[float]],
+        expires_at: float,
+    ) -> tuple[StreamSession, ingest_pb2.StreamOpened]:
+        """Opens a stream and fences its older connections.
+
+        Raises:
+            errors.InvalidArgument: `DATASET_MISSING`, `STREAM_ID_INVALID`.
+            errors.NotFound: `CONTRACT_UNKNOWN`.
+            errors.ResourceExhausted: `TOO_MANY_STREAMS`.
+            errors.FailedPrecondition: `STREAM_DATASET`.
+            errors.Unavailable: keys or database cannot be had now.
+        """
+        _check_open(request)
+        contract = await self._contracts.get(tenant, request.dataset, request.contract_version)
+        await self._keys.authorise(tenant)
+        intake = await self._intake(tenant)
+        if len(intake.sessions) >= tenant.limits.streams:
+            raise _too_many_streams(tenant.limits.streams)
+        async with self._database.write() as connection:
+            position = await positions.open_stream(
+                connection,
+                tenant.tenant_id,
+                request.stream_id,
+                contract.dataset_id,
+                request.producer,
+                request.source_region,
+            )
+        stream = Stream(
+            tenant.tenant_id.bytes,
+            stream_no=position.stream_no,
+            dataset_id=contract.dataset_id,
+            contract_id=contract.contract_id,
+            contract=contract.compiled,
+        )
+        bounds = self._bounds(tenant)
+        session = StreamSession(
+            stream=stream,
+            position=position,
+            bounds=bounds,
+            committer=intake.committer,
+            prepare=self._preparer(intake),
+            budgets=(ByteBudget(bounds.credit_bytes), intake.in_flight, self._process_budget),
+            refresh=refresh,
+            expires_at=expires_at,
+        )
+        intake.sessions.add(session)
+        return session, _opened(position.sequence, bounds, contract.compiled.digest, contract.compiled.version)
+
+    def closed(self, tenant: Tenant, session: StreamSession) -> None:
+        """The session's connection is gone. What it submitted is still committed."""
+        intake = self._tenants.get(tenant.tenant_id)
+        if intake is not None:
+            intake.sessions.discard(session)
+
+    async def drain(self) -> None:
+        """Tells all streams to end, and returns when what they submitted is committed and answered."""
+        self._draining = True
+        for intake in self._tenants.values():
+            for session in list(intake.sessions):
+                session.drain()
+        await asyncio.gather(*(intake.committer.close() for intake in self._tenants.values()))
+
+    async def close(self) -> None:
+        """Ends the threads. Call it after `drain`, or to give up what is in flight."""
+        for intake in self._tenants.values():
+            intake.committer.cancel()
+            if intake.learning is not None:
+                intake.learning.cancel()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    # -- tenants ----------------------------------------------------------------------------------------------
+
+    async def _intake(self, tenant: Tenant) -> _TenantIntake:
+        async with self._activating:
+            intake = self._tenants.get(tenant.tenant_id)
+            if intake is None:
+                intake = await self._activate(tenant)
+                self._tenants[tenant.tenant_id] = intake
+        intake.apply_limits(tenant)
+        return intake
+
+    async def _activate(self, tenant: Tenant) -> _TenantIntake:
+        async with self._database.read(tenant.tenant_id) as connection:
+            watermark = await change_log.watermark(connection, tenant.tenant_id)
+        self._engine.activate(tenant.tenant_id.bytes, watermark, tenant.limits.cache_share_percent)
+        committer = TenantCommitter(
+            tenant, self._engine, self._database, self._keys, self._fetcher, self._executor, self._on_commit
+        )
+        intake = _TenantIntake(tenant, committer, ByteBudget(tenant.limits.bytes_in_flight))
+        if watermark:
+            intake.learning = asyncio.create_task(self._learn(tenant), name=f"learn {tenant.name}")
+        return intake
+
+    async def _learn(self, tenant: Tenant) -> None:
+        """Reads which entities the tenant's log has, so that new ones cost no query any more."""
+        tenant_id = tenant.tenant_id
+        while (after := self._engine.learn_from(tenant_id.bytes)) is not None:
+            try:
+                async with self._database.read(tenant_id) as connection:
+                    page = await change_log.entities_after(connection, tenant_id, after, _LEARN_PAGE)
+            except errors.IntelGraphError as error:
+                _log.warning("learning_paused", tenant=tenant.name, reason=error.reason)
+                await asyncio.sleep(1.0)
+                continue
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, self._engine.learn, tenant_id.bytes, page.keys, page.seq)
+
+    # -- batches ----------------------------------------------------------------------------------------------
+
+    def _preparer(self, intake: _TenantIntake) -> Callable[[Stream, bytes], Awaitable[Prepared]]:
+        async def prepare(stream: Stream, frame: bytes) -> Prepared:
+            async with intake.threads:
+                loop = asyncio.get_running_loop()
+                now_us = time.time_ns() // 1000
+                await self._keys.authorise(intake.tenant)
+                batch = await loop.run_in_executor(
+                    self._executor, self._engine.prepare, stream, frame, now_us
+                )
+                await self._fetcher.supply(intake.tenant, batch)
+            if intake.limiter is not None:
+                await _pace(intake.limiter, batch.records)
+            return batch
+
+        return prepare
+
+    def _bounds(self, tenant: Tenant) -> StreamBounds:
+        settings = self._settings
+        return StreamBounds(
+            credit_bytes=min(settings.stream_credit_bytes, tenant.limits.bytes_in_flight),
+            max_batch_bytes=settings.max_batch_bytes,
+            max_batch_records=settings.max_batch_records,
+            max_record_bytes=settings.max_record_bytes,
+            max_depth=settings.max_depth,
+        )
+
+
+async def _pace(limiter: AsyncLimiter, records: int) -> None:
+    """Waits until `records` more are within the rate. A batch above the rate takes several seconds' worth."""
+    while records > 0:
+        part = min(float(records), limiter.max_rate)
+        await limiter.acquire(part)
+        records -= int(part) or 1
+
+
+def _check_open(request: ingest_pb2.OpenStream) -> None:
+    if not request.dataset:
+        raise errors.InvalidArgument(
+            "DATASET_MISSING", "OpenStream names no dataset", fix="set OpenStream.dataset"
+        )
+    stream_id = request.stream_id
+    if not 0 < len(stream_id) <= 256 or not stream_id.isprintable():
+        raise errors.InvalidArgument(
+            "STREAM_ID_INVALID",
+            "the stream id must be 1 to 256 printable characters",
+            fix="set OpenStream.stream_id to a name that is the same after every reconnect",
+        )
+
+
+def _too_many_streams(limit: int) -> errors.IntelGraphError:
+    return errors.ResourceExhausted(
+        "TOO_MANY_STREAMS",
+        f"the tenant has its {limit} streams open already",
+        fix="close a stream, or have the operator raise the limit: intelgraph tenants limits",
+        retry_after=1.0,
+    )
+
+
+def _opened(
+    sequence: int, bounds: StreamBounds, contract_digest: bytes, contract_version: str
+) -> ingest_pb2.StreamOpened:
+    return ingest_pb2.StreamOpened(
+        last_committed_sequence=sequence,
+        credit_bytes=bounds.credit_bytes,
+        limits=ingest_pb2.StreamLimits(
+            max_batch_bytes=bounds.max_batch_bytes,
+            max_batch_records=bounds.max_batch_records,
+            max_record_bytes=bounds.max_record_bytes,
+            max_depth=bounds.max_depth,
+        ),
+        contract_digest=contract_digest,
+        contract_version=contract_version,
+    )
