@@ -158,8 +158,8 @@ async def serving(
         ],
     )
     server = GatewayServer(settings, parts)
-    await server.start()
     try:
+        await server.start()
         yield Served(settings, server, directory, entities, drained)
     finally:
         await server.stop()

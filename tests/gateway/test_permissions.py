@@ -60,7 +60,7 @@ def test_method_without_permission_stops_the_gateway() -> None:
     service = file.service.add(name="BareService")
     service.method.add(name="Call", input_type=".bare.Empty", output_type=".bare.Empty")
     pool = descriptor_pool.DescriptorPool()
-    with pytest.raises(MethodWithoutPermissionError, match="/bare.BareService/Call"):
+    with pytest.raises(MethodWithoutPermissionError, match=r"/bare\.BareService/Call"):
         list(rules_of(pool.AddSerializedFile(file.SerializeToString())))
 
 

@@ -1,4 +1,4 @@
-"""Key sets behind a URL: fetched when needed, kept while the issuer is away, dropped when they are withdrawn."""
+"""Key sets behind a URL: fetched when needed, kept while the issuer is away, dropped when withdrawn."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ class KeyServer:
                 self.end_headers()
                 self.wfile.write(outer.content)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
                 """Stays quiet."""
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

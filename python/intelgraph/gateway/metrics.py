@@ -23,7 +23,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-disable_created_metrics()  # a second series for each, and missing with several workers
+# A second series for each, and missing with several workers.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves it untyped
 
 _LABELS: Final = ("grpc_service", "grpc_method")
 _STARTED: Final = Counter("grpc_server_started", "RPCs begun", _LABELS)

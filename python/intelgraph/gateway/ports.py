@@ -36,6 +36,6 @@ def bound_socket(host: str, port: int, *, setting: str, shared: bool = False) ->
 
 
 def reserve(host: str, port: int, *, setting: str) -> socket.socket:
-    """Takes a port for workers to share: it must be free now, and stays taken while the socket is open."""
+    """Finds a port for workers to share. It must be free now; nobody else gets it once a worker listens."""
     bound_socket(host, port, setting=setting).close()
     return bound_socket(host, port, setting=setting, shared=True)
