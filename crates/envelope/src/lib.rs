@@ -49,7 +49,7 @@ pub use envelope::{
 };
 pub use error::EnvelopeError;
 pub use ids::{DekId, EntityId, IndexKeyId, TenantId, TenantKeyId};
-pub use index_key::{IndexKey, KeyPart};
+pub use index_key::IndexKey;
 pub use keyring::{KekState, KekVersion, LocalKeyring, Unlock};
 pub use keystore::{DataKeyRow, IndexKeyRow, Keystore, KeystoreLimits, PendingDek, PendingIndexKey};
 pub use lease::LeaseId;

@@ -3,7 +3,7 @@
 mod world;
 
 use intelgraph_envelope::{
-    DataKeyLimits, DataKeyRow, DekId, Envelope, EnvelopeError, IndexKeyId, IndexKeyRow, KeyPart, Keystore,
+    DataKeyLimits, DataKeyRow, DekId, Envelope, EnvelopeError, IndexKeyId, IndexKeyRow, Keystore,
     KeystoreLimits, Secret, TenantId, TenantKey, TenantKeyId, WrappedKey,
 };
 use std::num::NonZeroUsize;
@@ -220,7 +220,7 @@ fn another_process_opens_from_the_stored_rows() {
     writer.activate_index_key(pending, at(0)).unwrap();
     reader.load_index_key(&index, at(0)).unwrap();
     let id = |keystore: &Keystore| {
-        keystore.index_key(TENANT, at(0)).unwrap().entity_id("aircraft", &[KeyPart::Text("N10156")])
+        keystore.index_key(TENANT, at(0)).unwrap().entity_id_of_typed_key("aircraft", b"N10156")
     };
     assert_eq!(id(&writer), id(&reader));
 }

@@ -3,7 +3,7 @@
 use crate::budget::DataKeyLimits;
 use crate::data_key::DataKey;
 use crate::ids::{IndexKeyId, TenantId, TenantKeyId};
-use crate::index_key::{IndexKeySecret, KeyPart};
+use crate::index_key::IndexKeySecret;
 use crate::keyring::{LocalKeyring, Unlock};
 use crate::keystore::{Keystore, KeystoreLimits};
 use crate::lease::LeaseEnd;
@@ -29,7 +29,6 @@ fn secrets_print_nothing_of_themselves() {
     prints(&Nonces::for_messages(5), "Nonces(hidden)");
     prints(&Unlock::Passphrase(b"correct horse"), "Passphrase(hidden)");
     prints(&Unlock::KeyFile(&[7; 32]), "KeyFile(hidden)");
-    prints(&KeyPart::Text("N10156"), "KeyPart(hidden)");
 }
 
 #[test]
