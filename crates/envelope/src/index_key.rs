@@ -36,7 +36,7 @@ impl IndexKey {
     /// which the text `"1"` and the number `1` differ.
     #[inline]
     #[must_use]
-    pub fn entity_id_of_typed_key(&self, entity_type: &str, typed_key: &[u8]) -> EntityId {
+    pub fn entity_id(&self, entity_type: &str, typed_key: &[u8]) -> EntityId {
         let mut message = Fields::new();
         message.prefixed(entity_type.as_bytes());
         message.prefixed(typed_key);
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn entity_ids_are_stable_uuid_v8() {
-        let id = key(1, 1).entity_id_of_typed_key("aircraft", b"N10156");
-        assert_eq!(id, key(1, 1).entity_id_of_typed_key("aircraft", b"N10156"));
+        let id = key(1, 1).entity_id("aircraft", b"N10156");
+        assert_eq!(id, key(1, 1).entity_id("aircraft", b"N10156"));
         assert_eq!((id.as_bytes()[6] >> 4, id.as_bytes()[8] >> 6), (8, 0b10));
     }
 
@@ -153,7 +153,7 @@ mod tests {
         for index_key in [key(1, 1), key(1, 2), key(2, 1)] {
             for entity_type in ["", "a", "ab"] {
                 for typed_key in ["", "a", "ab", "ba", "abb"] {
-                    assert!(seen.insert(index_key.entity_id_of_typed_key(entity_type, typed_key.as_bytes())));
+                    assert!(seen.insert(index_key.entity_id(entity_type, typed_key.as_bytes())));
                 }
             }
         }
@@ -166,7 +166,7 @@ mod tests {
             let cut = cut.index(text.len());
             let id = |at| {
                 let (entity_type, typed_key) = text.split_at(at);
-                index_key.entity_id_of_typed_key(entity_type, typed_key.as_bytes())
+                index_key.entity_id(entity_type, typed_key.as_bytes())
             };
             prop_assert_ne!(id(cut), id(cut + 1));
         }

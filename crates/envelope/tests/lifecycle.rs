@@ -220,7 +220,7 @@ fn another_process_opens_from_the_stored_rows() {
     writer.activate_index_key(pending, at(0)).unwrap();
     reader.load_index_key(&index, at(0)).unwrap();
     let id = |keystore: &Keystore| {
-        keystore.index_key(TENANT, at(0)).unwrap().entity_id_of_typed_key("aircraft", b"N10156")
+        keystore.index_key(TENANT, at(0)).unwrap().entity_id("aircraft", b"N10156")
     };
     assert_eq!(id(&writer), id(&reader));
 }

@@ -205,7 +205,7 @@ impl Reading<'_> {
     #[inline]
     fn entity(&self) -> EntityKey {
         let entity_type = &self.stream.contract.document().mapping.entity.entity_type;
-        let entity = *self.index_key.entity_id_of_typed_key(entity_type, &self.bench.key).as_bytes();
+        let entity = *self.index_key.entity_id(entity_type, &self.bench.key).as_bytes();
         EntityKey { dataset_id: self.stream.dataset_id, entity }
     }
 }
