@@ -15,9 +15,10 @@ use crate::plaintext::{ChangePlaintext, read_snapshot};
 /// Chain rows between two bases, at most.
 pub const SNAPSHOT_EVERY: u32 = 32;
 
-/// Whether a version gets a snapshot. `since_base` counts the chain rows since the last base with this one,
-/// `diff_bytes_since_base` is the length of their diffs together, `document_len` the length of the canonical
-/// document: reading back costs at most 32 diffs and at most about twice the document.
+/// Whether a version gets a snapshot. `since_base` counts the chain rows since the last base and with this one
+/// (0 for an insert, which is a base), `diff_bytes_since_base` is the length of their encoded diffs together,
+/// `document_len` that of the canonical document: reading a head back costs at most 32 diffs, and at most about
+/// three times its length.
 pub fn needs_snapshot(since_base: u32, diff_bytes_since_base: u64, document_len: usize) -> bool {
     since_base >= SNAPSHOT_EVERY || diff_bytes_since_base > document_len as u64
 }
@@ -78,8 +79,8 @@ pub fn rebuild(rows: &[ChainRow<'_>], seed: u64) -> Result<Option<Head>, ChainEr
     };
     let mut document = Document::of_head(snapshot.as_ref());
     let first = if snapshot.is_some() { base + 1 } else { base };
-    for row in first..rows.len() {
-        let follows = match rows[row].operation {
+    for (row, ChainRow { operation, .. }) in rows.iter().enumerate().skip(first) {
+        let follows = match operation {
             Operation::Insert => !document.exists(),
             Operation::Update | Operation::Delete => document.exists(),
             Operation::LateUpsert | Operation::LateDelete => false,
@@ -88,7 +89,7 @@ pub fn rebuild(rows: &[ChainRow<'_>], seed: u64) -> Result<Option<Head>, ChainEr
             return Err(ChainError::OutOfPlace { row });
         }
         forward(&mut document, diff(row)?).map_err(at(row))?;
-        if document.exists() == (rows[row].operation == Operation::Delete) {
+        if document.exists() == (*operation == Operation::Delete) {
             return Err(ChainError::OutOfPlace { row });
         }
     }

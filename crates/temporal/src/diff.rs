@@ -3,7 +3,7 @@
 use intelgraph_json::Value;
 use zeroize::Zeroize;
 
-use crate::encoded::{self, Kind, put_operation};
+use crate::encoded::{self, Kind, put_member_operation, put_operation};
 use crate::error::DiffError;
 use crate::head::{Head, body};
 use crate::keyed::KeyedArrays;
@@ -135,57 +135,44 @@ impl Differ {
         keyed: &KeyedArrays,
         out: &mut Vec<u8>,
     ) -> Result<bool, DiffError> {
-        let (json, start) = (old.json(), encoded::begin(out));
+        let start = encoded::begin(out);
         let Self { rewrite, canonical, changed, nested } = self;
         rewrite.begin();
         nested.begin();
         changed.clear();
         let members = old.members().len() + new.len();
-        let (mut old_position, mut new_position, mut failed) = (0, 0, None);
-        let end = walk(old, new, canonical, |step| match step {
-            Step::Kept(member) => {
-                rewrite.keep(&member);
-                (old_position, new_position) = (old_position + 1, new_position + 1);
-            }
+        let mut failed = Ok(());
+        let end = walk(old, new, canonical, |at, step| match step {
             Step::Replaced(member, _, _, value) => {
-                rewrite.replace(&member, value);
-                let mark = nested.path.enter_key(member.body());
+                rewrite.replace(old, at, &member, value);
                 let mut comparison = Comparison { old: member.value(), new: value, keyed, out };
-                failed = failed.or(nested.member(&mut comparison).err());
-                nested.path.leave(mark);
-                changed.push(ChangedMember { change: Change::Replaced, position: new_position });
-                (old_position, new_position) = (old_position + 1, new_position + 1);
+                if let Err(error) = nested.member(member.body(), &mut comparison) {
+                    failed = Err(error);
+                }
+                changed.push(ChangedMember { change: Change::Replaced, position: at.new as u32 });
             }
-            Step::Added(before, key, _, value) => {
+            Step::Added(key, _, value) => {
                 let prefix = key.prefix();
-                rewrite.add(json, before, &prefix, value);
+                rewrite.add(old, at, &prefix, value);
                 nested.charge(members);
-                let mark = nested.path.enter_key(body(&prefix));
-                put_operation(out, Kind::Add, &nested.path, &[value]);
-                nested.path.leave(mark);
-                changed.push(ChangedMember { change: Change::Added, position: new_position });
-                new_position += 1;
+                put_member_operation(out, Kind::Add, body(&prefix), &[value]);
+                changed.push(ChangedMember { change: Change::Added, position: at.new as u32 });
             }
             Step::Removed(member) => {
-                rewrite.remove(&member);
+                rewrite.remove(old, at, &member);
                 nested.charge(members);
-                let mark = nested.path.enter_key(member.body());
-                put_operation(out, Kind::Remove, &nested.path, &[member.value()]);
-                nested.path.leave(mark);
-                changed.push(ChangedMember { change: Change::Removed, position: old_position });
-                old_position += 1;
+                put_member_operation(out, Kind::Remove, member.body(), &[member.value()]);
+                changed.push(ChangedMember { change: Change::Removed, position: at.old as u32 });
             }
         });
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        failed?;
         if changed.is_empty() {
             return Ok(false);
         }
-        rewrite.close(json, end);
+        rewrite.close(old, &end);
         if nested.exhausted() {
             out.truncate(start + encoded::HEADER);
-            put_operation(out, Kind::Replace, &nested.path, &[json, rewrite.text()]);
+            put_operation(out, Kind::Replace, &nested.path, &[old.json(), rewrite.text()]);
         }
         Ok(true)
     }

@@ -46,7 +46,7 @@ impl<'a> Document<'a> {
     /// Applies one operation; `number` is its ordinal, for the error.
     pub fn apply(&mut self, number: usize, operation: &Operation<'a>) -> Result<(), DiffError> {
         if operation.kind != Kind::Remove {
-            self.spans.scan(operation.new)?;
+            self.spans.check(operation.new)?;
         }
         let no_place = DiffError::NoSuchPlace { operation: number };
         let mut steps = operation.path.steps();
@@ -97,9 +97,9 @@ impl<'a> Document<'a> {
         let mut head = HeadRewrite::default();
         head.begin();
         for (body, value) in members {
-            head.append(body, |out| value.write(out));
+            head.append(&[b"\"", *body, b"\":"].concat(), |out| value.write(out));
         }
-        head.close(&[], 0);
+        head.end();
         head.finish().map(Some)
     }
 }

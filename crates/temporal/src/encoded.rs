@@ -126,6 +126,18 @@ pub(crate) fn put_operation(out: &mut Vec<u8>, kind: Kind, path: &PathBuf, texts
     }
 }
 
+/// Writes an operation on a top-level member.
+#[inline]
+pub(crate) fn put_member_operation(out: &mut Vec<u8>, kind: Kind, body: &[u8], texts: &[&[u8]]) {
+    out.extend_from_slice(&[kind.tag(), 1]);
+    put_varint(out, body.len() << 1);
+    out.extend_from_slice(body);
+    for text in texts {
+        put_varint(out, text.len());
+        out.extend_from_slice(text);
+    }
+}
+
 /// Length of a replacement as [`put_operation`] writes it.
 pub(crate) fn replacement_len(path: &PathBuf, old: &[u8], new: &[u8]) -> usize {
     let varints = [path.steps, old.len(), new.len()].map(varint_len).iter().sum::<usize>();

@@ -80,10 +80,10 @@ fn each_operation(
 /// Holds the texts of an operation, which may be foreign, to the canonical form.
 pub(crate) fn check_texts(operation: &Operation<'_>, spans: &mut Spans) -> Result<(), DiffError> {
     if operation.kind != Kind::Add {
-        spans.scan(operation.old)?;
+        spans.check(operation.old)?;
     }
     if operation.kind != Kind::Remove {
-        spans.scan(operation.new)?;
+        spans.check(operation.new)?;
     }
     Ok(())
 }

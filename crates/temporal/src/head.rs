@@ -9,29 +9,23 @@ use zeroize::Zeroize;
 
 use crate::error::DiffError;
 use crate::key_order::{escape, unescape};
+use crate::member_table::{MemberTable, MemberTableBuf};
 use crate::rewrite::HeadRewrite;
 use crate::spans::Spans;
 
 /// An entity's current document: its canonical JSON together with where its top-level members are.
 ///
-/// One buffer, `table length ‖ table ‖ canonical JSON`, so that a cache of a million heads is a million
-/// allocations and not ten times that, and no head depends on a table of shapes that would have to be bounded
-/// and shared. The buffer is overwritten when the head is dropped.
+/// One buffer, so that a cache of a million heads is a million allocations and not ten times that, and no head
+/// depends on a register of shapes that would have to be bounded and shared. The buffer is overwritten when
+/// the head is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Head {
-    /// `members(u32 LE) ‖ members × (value start ‖ value end) ‖ text`; the offsets count from the start of the
-    /// text and take two bytes each, little-endian, or four where the text is longer than those reach.
+    /// `members(u32 LE) ‖ table ‖ canonical JSON`.
     buffer: Box<[u8]>,
 }
 
-/// Length of the member count.
-const COUNT: usize = 4;
-
 /// The longest text of a head: old and new value of a diff together stay within 32-bit lengths.
 const LARGEST: usize = 1 << 30;
-
-/// The longest text whose offsets take two bytes.
-const NARROW: usize = u16::MAX as usize;
 
 impl Head {
     /// The head of a parsed document.
@@ -52,62 +46,45 @@ impl Head {
     /// object. How numbers are spelled is not checked: compare the [`hash`](Self::hash) with the one stored.
     pub fn of_canonical(text: &[u8]) -> Result<Self, DiffError> {
         let mut spans = Spans::default();
-        spans.scan(text)?;
+        spans.check(text)?;
         if text[0] != b'{' {
             return Err(DiffError::NotADocument);
         }
-        let mut offsets = Vec::new();
+        let mut table = MemberTableBuf::default();
         for key in spans.children(text, 0) {
-            let value = spans.get(key + 1);
-            offsets.extend([value.start, value.end]);
+            let (key, value) = (spans.get(key), spans.get(key + 1));
+            table.push((value.start - key.start) as usize, (value.end - value.start) as usize);
         }
-        Self::assemble(text, &offsets)
+        Self::assemble(&mut table, text)
     }
 
-    /// Puts a text and the offsets of its members' values together.
-    pub(crate) fn assemble(text: &[u8], offsets: &[u32]) -> Result<Self, DiffError> {
+    /// Puts a text and the table of its members together.
+    pub(crate) fn assemble(table: &mut MemberTableBuf, text: &[u8]) -> Result<Self, DiffError> {
         if text.len() > LARGEST {
             return Err(DiffError::NotADocument);
         }
-        let width = width(text.len());
-        let table = COUNT + offsets.len() * width;
-        let mut buffer = vec![0; table + text.len()].into_boxed_slice();
-        buffer[..COUNT].copy_from_slice(&(offsets.len() as u32 / 2).to_le_bytes());
-        let slots = &mut buffer[COUNT..table];
-        if width == 2 {
-            for (slot, &offset) in slots.chunks_exact_mut(2).zip(offsets) {
-                slot.copy_from_slice(&(offset as u16).to_le_bytes());
-            }
-        } else {
-            for (slot, &offset) in slots.chunks_exact_mut(4).zip(offsets) {
-                slot.copy_from_slice(&offset.to_le_bytes());
-            }
-        }
-        buffer[table..].copy_from_slice(text);
-        Ok(Self { buffer })
+        let mut buffer = Vec::with_capacity(table.written_len(text.len()) + text.len());
+        table.write(text.len(), &mut buffer);
+        buffer.extend_from_slice(text);
+        Ok(Self { buffer: buffer.into_boxed_slice() })
     }
 
-    fn count(&self) -> usize {
-        let [a, b, c, d, ..] = *self.buffer else { return 0 };
-        u32::from_le_bytes([a, b, c, d]) as usize
-    }
-
-    /// Length of count and table together. Nothing says how wide the offsets are: what a narrow table would
-    /// leave for the text is too long for narrow offsets exactly where the table is wide.
-    fn table_end(&self) -> usize {
-        let narrow = COUNT + self.count() * 4;
-        if self.buffer.len() - narrow <= NARROW { narrow } else { COUNT + self.count() * 8 }
+    /// The table and the text.
+    #[inline]
+    pub(crate) fn parts(&self) -> (MemberTable<'_>, &[u8]) {
+        let (&count, rest) = self.buffer.split_first_chunk().unwrap_or((&[0; 4], &[]));
+        MemberTable::split(u32::from_le_bytes(count) as usize, rest)
     }
 
     /// The document in canonical form.
     pub fn json(&self) -> &[u8] {
-        &self.buffer[self.table_end()..]
+        self.parts().1
     }
 
     /// The members in canonical key order.
     pub fn members(&self) -> Members<'_> {
-        let (table, text) = self.buffer.split_at(self.table_end());
-        Members { table: &table[COUNT..], width: width(text.len()), text, behind: 0 }
+        let (table, text) = self.parts();
+        Members { table, text, behind: 0 }
     }
 
     /// The member at a position of the canonical key order.
@@ -138,21 +115,20 @@ pub(crate) fn hash(text: &[u8], seed: u64) -> u128 {
     XxHash3_128::oneshot_with_seed(seed, text)
 }
 
-/// Bytes of an offset into a text of that length.
-fn width(text: usize) -> usize {
-    if text <= NARROW { 2 } else { 4 }
-}
-
 impl Drop for Head {
     fn drop(&mut self) {
-        self.buffer.zeroize();
+        // As a slice, which is cleared at once and not byte by byte.
+        self.buffer[..].zeroize();
     }
 }
 
 /// Shows the sizes, never the content.
 impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Head").field("members", &self.count()).field("bytes", &self.buffer.len()).finish()
+        f.debug_struct("Head")
+            .field("members", &self.parts().0.len())
+            .field("bytes", &self.buffer.len())
+            .finish()
     }
 }
 
@@ -206,8 +182,7 @@ pub(crate) fn body(prefix: &[u8]) -> &[u8] {
 /// The members of a head in canonical key order.
 #[derive(Clone, Debug)]
 pub struct Members<'a> {
-    table: &'a [u8],
-    width: usize,
+    table: MemberTable<'a>,
     text: &'a [u8],
     /// Where the last member ended.
     behind: usize,
@@ -218,22 +193,15 @@ impl<'a> Iterator for Members<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Member<'a>> {
-        let (start, end) = if self.width == 2 {
-            let (&[a, b, c, d], rest) = self.table.split_first_chunk()?;
-            self.table = rest;
-            (u32::from(u16::from_le_bytes([a, b])), u32::from(u16::from_le_bytes([c, d])))
-        } else {
-            let (&[a, b, c, d, e, f, g, h], rest) = self.table.split_first_chunk()?;
-            self.table = rest;
-            (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
-        };
-        let separator = std::mem::replace(&mut self.behind, end as usize);
-        Some(Member { text: self.text, separator, start: start as usize, end: end as usize })
+        let (prefix, value) = self.table.pop_front()?;
+        let separator = self.behind;
+        let start = separator + 1 + prefix;
+        self.behind = start + value;
+        Some(Member { text: self.text, separator, start, end: self.behind })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.table.len() / (2 * self.width);
-        (left, Some(left))
+        (self.table.len(), Some(self.table.len()))
     }
 }
 
@@ -266,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn offsets_widen_with_the_text() {
-        // The texts around 64 KiB, where the width of the table changes and the buffer alone has to tell.
+    fn the_table_widens_with_the_text() {
+        // Around 64 KiB the width of the table changes, and the buffer alone has to tell.
         for length in (65_450..65_600).chain([200_000]) {
             let text = format!(r#"{{"a":1,"b":"{}","c":true}}"#, "x".repeat(length));
             let head = head(&text);

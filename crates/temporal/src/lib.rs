@@ -49,6 +49,7 @@ mod key_order;
 mod keyed;
 mod leaf;
 mod log_tree;
+mod member_table;
 mod merge_patch;
 mod nested;
 mod operation;

@@ -9,7 +9,9 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::encoded::{Kind, MAX_STEPS, MAX_WORK, PathBuf, put_operation, replacement_len};
+use crate::encoded::{
+    Kind, MAX_STEPS, MAX_WORK, PathBuf, put_member_operation, put_operation, replacement_len,
+};
 use crate::error::DiffError;
 use crate::key_order::key_order;
 use crate::keyed::{KeyedArrays, sorted_keys};
@@ -61,18 +63,21 @@ impl Nested {
         self.work > MAX_WORK
     }
 
-    /// Writes the operations that turn the old value at the present path into the new one.
-    pub fn member(&mut self, comparison: &mut Comparison<'_>) -> Result<(), DiffError> {
+    /// Writes the operations that turn the old value of a top-level member into the new one.
+    #[inline]
+    pub fn member(&mut self, body: &[u8], comparison: &mut Comparison<'_>) -> Result<(), DiffError> {
         let (old, new) = (comparison.old, comparison.new);
         if !is_container_pair(old, new) {
             self.charge(0);
-            put_operation(comparison.out, Kind::Replace, &self.path, &[old, new]);
+            put_member_operation(comparison.out, Kind::Replace, body, &[old, new]);
             return Ok(());
         }
         self.old.scan(old)?;
         self.new.scan(new)?;
         self.children.clear();
+        let mark = self.path.enter_key(body);
         self.value(comparison, 0, 0);
+        self.path.leave(mark);
         Ok(())
     }
 

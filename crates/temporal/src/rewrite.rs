@@ -5,66 +5,68 @@ use zeroize::Zeroize;
 
 use crate::error::DiffError;
 use crate::head::{Head, Member};
-use crate::walk::canonical_text;
+use crate::member_table::MemberTableBuf;
+use crate::walk::{Progress, canonical_text};
 
 /// A head in the making. Reused from document to document; overwritten when it is dropped.
 ///
-/// Members are kept, replaced, added and removed in canonical key order.
+/// Members are replaced, added and removed as the [walk](crate::walk) comes by; those between are kept.
 #[derive(Default)]
 pub(crate) struct HeadRewrite {
     text: Vec<u8>,
-    offsets: Vec<u32>,
-    /// Up to where the old text is accounted for: copied, replaced or left out.
+    table: MemberTableBuf,
+    /// Members of the old head that are accounted for: copied, replaced or left out.
     done: usize,
+    /// Where they end in its text.
+    done_offset: usize,
 }
 
 impl HeadRewrite {
     pub fn begin(&mut self) {
         self.text.clear();
-        self.offsets.clear();
-        self.done = 0;
+        self.table.clear();
+        (self.done, self.done_offset) = (0, 0);
     }
 
+    /// Puts another value in the place of the member that the walk has come to.
     #[inline]
-    pub fn keep(&mut self, member: &Member<'_>) {
-        // It moves by what has been written less what that stands for, once the rest has been copied.
-        let place = |offset: usize| (self.text.len() + offset - self.done) as u32;
-        self.offsets.extend([place(member.start), place(member.end)]);
+    pub fn replace(&mut self, old: &Head, at: &Progress, member: &Member<'_>, value: &[u8]) {
+        self.keep(old, at.old, member.start);
+        self.text.extend_from_slice(value);
+        self.table.push(member.start - member.separator - 1, value.len());
+        (self.done, self.done_offset) = (at.old + 1, member.end);
     }
 
+    /// Adds a member before the one that the walk has come to.
+    pub fn add(&mut self, old: &Head, at: &Progress, prefix: &[u8], value: &[u8]) {
+        self.keep(old, at.old, at.offset);
+        self.append(prefix, |text| text.extend_from_slice(value));
+    }
+
+    /// Leaves out the member that the walk has come to.
+    pub fn remove(&mut self, old: &Head, at: &Progress, member: &Member<'_>) {
+        self.keep(old, at.old, at.offset);
+        (self.done, self.done_offset) = (at.old + 1, member.end);
+    }
+
+    /// Keeps the rest of the old head.
+    pub fn close(&mut self, old: &Head, end: &Progress) {
+        self.keep(old, end.old, end.offset);
+        self.end();
+    }
+
+    /// Adds a member behind all others; `prefix` is the quoted key with its colon, `write` appends the value.
     #[inline]
-    pub fn replace(&mut self, member: &Member<'_>, value: &[u8]) {
-        self.copy(member.text, member.start);
-        self.value(value);
-        self.done = member.end;
-    }
-
-    /// Adds a member before the place `before` of the old text, where a separator stands.
-    pub fn add(&mut self, old: &[u8], before: usize, prefix: &[u8], value: &[u8]) {
-        self.copy(old, before);
+    pub fn append(&mut self, prefix: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         self.text.push(if self.text.is_empty() { b'{' } else { b',' });
         self.text.extend_from_slice(prefix);
-        self.value(value);
-    }
-
-    /// Adds a member behind all others; `write` appends its value.
-    pub fn append(&mut self, body: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
-        self.text.extend_from_slice(if self.text.is_empty() { b"{\"" } else { b",\"" });
-        self.text.extend_from_slice(body);
-        self.text.extend_from_slice(b"\":");
         let start = self.text.len();
         write(&mut self.text);
-        self.offsets.extend([start as u32, self.text.len() as u32]);
+        self.table.push(prefix.len(), self.text.len() - start);
     }
 
-    pub fn remove(&mut self, member: &Member<'_>) {
-        self.copy(member.text, member.separator);
-        self.done = member.end;
-    }
-
-    /// Copies the old text to `end`, behind its last member, and closes the object.
-    pub fn close(&mut self, old: &[u8], end: usize) {
-        self.copy(old, end);
+    /// Closes the object.
+    pub fn end(&mut self) {
         self.text.extend_from_slice(if self.text.is_empty() { b"{}" } else { b"}" });
     }
 
@@ -75,44 +77,43 @@ impl HeadRewrite {
         }
         self.begin();
         for (key, value) in document.sorted_members() {
-            self.add(&[], 0, &key.prefix(), canonical_text(value, canonical));
+            let value = canonical_text(value, canonical);
+            self.append(&key.prefix(), |text| text.extend_from_slice(value));
         }
-        self.close(&[], 0);
+        self.end();
         Ok(())
     }
 
     /// The head that was written.
-    pub fn finish(&self) -> Result<Head, DiffError> {
-        Head::assemble(&self.text, &self.offsets)
+    pub fn finish(&mut self) -> Result<Head, DiffError> {
+        Head::assemble(&mut self.table, &self.text)
     }
 
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// What is copied begins with the separator before a member, which depends on where it comes to stand.
+    /// Copies the members before `position` that are not accounted for, and the text up to `offset`.
     #[inline]
-    fn copy(&mut self, old: &[u8], to: usize) {
-        if to > self.done {
-            let at = self.text.len();
-            self.text.extend_from_slice(&old[self.done..to]);
-            self.text[at] = if at == 0 { b'{' } else { b',' };
-            self.done = to;
+    fn keep(&mut self, old: &Head, position: usize, offset: usize) {
+        let (table, text) = old.parts();
+        if position > self.done {
+            self.table.copy(&table, self.done..position);
         }
-    }
-
-    #[inline]
-    fn value(&mut self, value: &[u8]) {
-        let start = self.text.len();
-        self.text.extend_from_slice(value);
-        self.offsets.extend([start as u32, self.text.len() as u32]);
+        if offset > self.done_offset {
+            let start = self.text.len();
+            self.text.extend_from_slice(&text[self.done_offset..offset]);
+            // What is copied begins with a separator; which of the two depends on where that now stands.
+            self.text[start] = if start == 0 { b'{' } else { b',' };
+        }
+        (self.done, self.done_offset) = (position, offset);
     }
 }
 
 impl Zeroize for HeadRewrite {
     fn zeroize(&mut self) {
         self.text.zeroize();
-        self.offsets.clear();
+        self.table.clear();
     }
 }
 

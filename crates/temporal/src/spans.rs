@@ -60,16 +60,26 @@ impl Spans {
         })
     }
 
-    /// Finds the spans of a text that is one canonical value.
+    /// Finds the spans of a text that may be foreign, and so holds it to the canonical form.
+    pub fn check(&mut self, text: &[u8]) -> Result<(), DiffError> {
+        std::str::from_utf8(text).map_err(|error| DiffError::Malformed { at: error.valid_up_to() })?;
+        self.scan_values::<true>(text)
+    }
+
+    /// Finds the spans of a text that is known to be one canonical value. Anything else is an error too, or
+    /// gives some spans.
     pub fn scan(&mut self, text: &[u8]) -> Result<(), DiffError> {
+        self.scan_values::<false>(text)
+    }
+
+    fn scan_values<const CHECK_ORDER: bool>(&mut self, text: &[u8]) -> Result<(), DiffError> {
         self.nodes.clear();
         self.open.clear();
-        std::str::from_utf8(text).map_err(|error| DiffError::Malformed { at: error.valid_up_to() })?;
         u32::try_from(text.len()).map_err(|_| DiffError::NotADocument)?;
         let mut at = 0;
         loop {
             let end = match text.get(at) {
-                Some(b'{' | b'[') => match self.begin(text, at)? {
+                Some(b'{' | b'[') => match self.begin::<CHECK_ORDER>(text, at)? {
                     Some(first_value) => {
                         at = first_value;
                         continue;
@@ -82,7 +92,7 @@ impl Spans {
                     end
                 }
             };
-            match self.after_value(text, end)? {
+            match self.after_value::<CHECK_ORDER>(text, end)? {
                 Some(next_value) => at = next_value,
                 None => return Ok(()),
             }
@@ -95,7 +105,7 @@ impl Spans {
     }
 
     /// Opens the container at `at`; gives the position of its first value, or `None` if it is empty.
-    fn begin(&mut self, text: &[u8], at: usize) -> Result<Option<usize>, DiffError> {
+    fn begin<const CHECK_ORDER: bool>(&mut self, text: &[u8], at: usize) -> Result<Option<usize>, DiffError> {
         if self.open.len() >= usize::from(Limits::DEEPEST) {
             return Err(DiffError::Malformed { at });
         }
@@ -105,37 +115,43 @@ impl Spans {
             return Ok(None);
         }
         self.open.push(Open { node, last_key: (0, 0) });
-        if text[at] == b'{' { self.key(text, at + 1).map(Some) } else { Ok(Some(at + 1)) }
+        if text[at] == b'{' { self.key::<CHECK_ORDER>(text, at + 1).map(Some) } else { Ok(Some(at + 1)) }
     }
 
     /// Takes the key and the colon at `at`; gives the position of the value.
-    fn key(&mut self, text: &[u8], at: usize) -> Result<usize, DiffError> {
+    fn key<const CHECK_ORDER: bool>(&mut self, text: &[u8], at: usize) -> Result<usize, DiffError> {
         let malformed = DiffError::Malformed { at };
         if text.get(at) != Some(&b'"') {
             return Err(malformed);
         }
         let end = string_end(text, at)?;
-        let Some(Open { last_key, .. }) = self.open.last_mut() else { return Err(malformed) };
-        let (last, this) = (*last_key, (at, end));
-        *last_key = this;
-        let body = |(start, end): (usize, usize)| &text[start + 1..end - 1];
-        let ascends = last.1 == 0 || key_order(body(last), body(this)) == Ordering::Less;
-        if !ascends || text.get(end) != Some(&b':') {
+        if text.get(end) != Some(&b':') {
             return Err(malformed);
+        }
+        if let (true, Some(open)) = (CHECK_ORDER, self.open.last_mut()) {
+            let last = std::mem::replace(&mut open.last_key, (at, end));
+            let body = |(start, end): (usize, usize)| &text[start + 1..end - 1];
+            if last.1 > 0 && key_order(body(last), body((at, end))) != Ordering::Less {
+                return Err(malformed);
+            }
         }
         self.push(at, end);
         Ok(end + 1)
     }
 
     /// Closes what ends behind a value; gives the position of the next value, or `None` at the end of the text.
-    fn after_value(&mut self, text: &[u8], mut at: usize) -> Result<Option<usize>, DiffError> {
+    fn after_value<const CHECK_ORDER: bool>(
+        &mut self,
+        text: &[u8],
+        mut at: usize,
+    ) -> Result<Option<usize>, DiffError> {
         loop {
             let Some(open) = self.open.last() else {
                 return if at == text.len() { Ok(None) } else { Err(DiffError::Malformed { at }) };
             };
             let kind = text[self.nodes[open.node].start as usize];
             match text.get(at) {
-                Some(b',') if kind == b'{' => return self.key(text, at + 1).map(Some),
+                Some(b',') if kind == b'{' => return self.key::<CHECK_ORDER>(text, at + 1).map(Some),
                 Some(b',') => return Ok(Some(at + 1)),
                 Some(&byte) if byte == closing(kind) => {
                     let (node, next) = (open.node, self.nodes.len() as u32);
@@ -176,6 +192,7 @@ fn string_end(text: &[u8], start: usize) -> Result<usize, DiffError> {
 /// Where a string's content ends: at its closing quote or at the end of the text.
 fn body_end(text: &[u8], mut at: usize) -> Result<usize, DiffError> {
     loop {
+        at += plain(&text[at..]);
         match text.get(at) {
             None | Some(b'"') => return Ok(at),
             Some(b'\\') => match text.get(at + 1) {
@@ -183,10 +200,31 @@ fn body_end(text: &[u8], mut at: usize) -> Result<usize, DiffError> {
                 Some(b'u') if is_control_escape(text.get(at + 2..at + 6)) => at += 6,
                 _ => return Err(DiffError::Malformed { at }),
             },
-            Some(0..0x20) => return Err(DiffError::Malformed { at }),
-            Some(_) => at += 1,
+            Some(_) => return Err(DiffError::Malformed { at }),
         }
     }
+}
+
+/// How many bytes stand before the first quote, backslash or control character; eight at a time.
+#[inline]
+fn plain(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // The high bit of each byte that is zero; above a zero byte also of one that is 1, so that only the
+    // lowest counts.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (mut rest, mut count) = (text, 0);
+    while let Some((&word, behind)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(word);
+        let control = zeros(word & (ONES * 0xE0));
+        let found =
+            control | zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return count + found.trailing_zeros() as usize / 8;
+        }
+        (rest, count) = (behind, count + 8);
+    }
+    count + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
 /// RFC 8785 §3.2.2.2 writes `\u` only for control characters without a short escape, in lower case.
@@ -224,10 +262,12 @@ fn number_end(text: &[u8], start: usize) -> Result<usize, DiffError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn scan(text: &str) -> Result<Vec<String>, DiffError> {
         let mut spans = Spans::default();
-        spans.scan(text.as_bytes())?;
+        spans.check(text.as_bytes())?;
         let all = 0..spans.nodes.len() as u32;
         Ok(all.map(|index| String::from_utf8(spans.text(text.as_bytes(), index).to_vec()).unwrap()).collect())
     }
@@ -242,6 +282,14 @@ mod tests {
         assert_eq!(found.children(text, 0).collect::<Vec<_>>(), [1, 8]);
         assert_eq!(found.children(text, 2).collect::<Vec<_>>(), [3, 4, 5]);
         assert_eq!(found.children(text, 4).count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn plain_bytes_end_where_they_end(bytes in vec(prop_oneof![4 => any::<u8>(), 1 => Just(b'"'), 1 => 0u8..0x24], 0..40)) {
+            let end = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+            prop_assert_eq!(plain(&bytes), end.unwrap_or(bytes.len()));
+        }
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! What holds for all documents: a diff leads from one to the other and back, and says the same in every form.
 
-mod documents;
-
-use documents::{Doc, Parsed, document, value, versions};
+use crate::documents::{Doc, Parsed, document, value, versions};
 use intelgraph_json::{Limits, Pointer, canonical};
 use intelgraph_temporal::{
     Change, ChangedMember, DiffError, Differ, EncodedDiff, Head, KeyedArrays, Outcome, absence, apply,

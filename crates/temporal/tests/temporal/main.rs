@@ -1,0 +1,9 @@
+//! The crate seen from outside. One binary, so that one link and one set of random documents serve all.
+
+mod arrays;
+mod chain;
+mod documents;
+mod json_patch_suite;
+mod log_tree;
+mod properties;
+mod stored_form;
