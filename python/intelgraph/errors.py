@@ -8,9 +8,10 @@ value of a record or of a key: they name the record's index, the place, the rule
 import logging
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from functools import partial
+from typing import ClassVar, Final, Self
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -54,6 +55,17 @@ class IntelGraphError(Exception):
         self.metadata = dict(metadata or {})
         self.violations = violations
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[str, str]]:
+        """Crosses from one process to another."""
+        rebuild = partial(
+            type(self),
+            fix=self.fix,
+            metadata=self.metadata,
+            violations=self.violations,
+            retry_after=self.retry_after,
+        )
+        return rebuild, (self.reason, self.message)
 
     def __str__(self) -> str:
         fix = f" (fix: {self.fix})" if self.fix else ""

@@ -5,22 +5,17 @@ configuration.
 """
 
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from typer.core import TyperGroup
 
 from intelgraph import __version__
 from intelgraph.cli.invocation import Invocation
-
-if TYPE_CHECKING:
-    from intelgraph.errors import IntelGraphError
+from intelgraph.cli.refusal import exit_code_of, print_refusal
 
 VERBS: Final = {
     "serve": "intelgraph.cli.serve",
@@ -34,22 +29,6 @@ VERBS: Final = {
     "tenants": "intelgraph.cli.tenants",
 }
 """The module of each verb, in the order of the help."""
-
-EXIT_BAD_INPUT: Final = 2
-EXIT_FAILED: Final = 3
-
-_CALLER_CODES: Final = frozenset(
-    {
-        "ALREADY_EXISTS",
-        "FAILED_PRECONDITION",
-        "INVALID_ARGUMENT",
-        "NOT_FOUND",
-        "OUT_OF_RANGE",
-        "PERMISSION_DENIED",
-        "UNAUTHENTICATED",
-    }
-)
-"""gRPC codes of errors that the caller can mend; the others are the gateway's, or of the way to it."""
 
 _SHARED_WITH_VALUE: Final = frozenset(
     {"--server", "--token", "--tenant", "--data-dir", "--ca", "--certificate", "--key"}
@@ -148,24 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         if not isinstance(error, IntelGraphError):
             raise
-        _print_refusal(error, as_json="--json" in given)
-        sys.exit(EXIT_BAD_INPUT if error.code.name in _CALLER_CODES else EXIT_FAILED)
-
-
-def _print_refusal(error: "IntelGraphError", *, as_json: bool) -> None:
-    if as_json:
-        facts = {
-            "reason": error.reason,
-            "message": error.message,
-            "fix": error.fix,
-            "metadata": error.metadata,
-        }
-        sys.stderr.write(json.dumps({"error": facts}, ensure_ascii=False) + "\n")
-        return
-    console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]{error.reason}[/] {escape(error.message)}")
-    if error.fix:
-        console.print(f"[bold]fix[/] {escape(error.fix)}")
+        print_refusal(error, as_json="--json" in given)
+        sys.exit(exit_code_of(error))
 
 
 def hoist_shared_options(arguments: Sequence[str]) -> list[str]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from intelgraph.cli.gateway_settings import ConfigFile, exit_on_wrong_settings, load
+from intelgraph.cli.gateway_settings import EXIT_CONFIGURATION, ConfigFile, exit_on_wrong_settings, load
 from intelgraph.cli.invocation import Invocation, invocation
+from intelgraph.cli.refusal import print_refusal
 
 if TYPE_CHECKING:
     from intelgraph.gateway.process import Listening
@@ -43,6 +44,7 @@ def serve(
 
     Every setting can also be set in a file or by a variable: see `intelgraph config check`.
     """
+    from intelgraph.errors import FailedPrecondition
     from intelgraph.gateway.launch import serve as serve_gateway
 
     call = invocation(context)
@@ -61,7 +63,12 @@ def serve(
     }
     with exit_on_wrong_settings(call):
         settings = load(context, call, config, flags)
-        serve_gateway(settings, lambda listening: _announce(call, settings, listening))
+        try:
+            serve_gateway(settings, lambda listening: _announce(call, settings, listening))
+        except FailedPrecondition as error:
+            # What the settings name cannot be used as it is, for example the database or the data directory.
+            print_refusal(error, as_json=call.json)
+            raise typer.Exit(EXIT_CONFIGURATION) from error
 
 
 def _announce(call: Invocation, settings: "Settings", listening: "Listening") -> None:

@@ -41,8 +41,8 @@ _spawning = multiprocessing.get_context("spawn")  # gRPC's threads do not surviv
 def supervise(settings: Settings, listening: Callable[[Listening], None]) -> None:
     """Runs `settings.workers` workers until SIGTERM or SIGINT.
 
-    Raises what the first worker to fail at the start raised: ConfigurationError, or Unavailable
-    WORKER_NOT_STARTED.
+    Raises what the first worker to fail at its start raised: ConfigurationError or IntelGraphError, which is
+    Unavailable WORKER_NOT_STARTED if it died without a word.
     """
     grpc = reserve(settings.grpc.host, settings.grpc.port, setting="grpc")
     http = reserve(settings.http.host, settings.http.port, setting="http")
@@ -149,14 +149,12 @@ async def _first_word(receiver: Connection) -> Exception | None:
     """None once the worker serves; what it raised, if it ended before."""
     try:
         await _readable(receiver.fileno())
-        word: ConfigurationError | str | None = receiver.recv()
+        word: Exception | None = receiver.recv()
     except EOFError:
-        word = "it gave no reason"
+        return Unavailable("WORKER_NOT_STARTED", "a worker died at its start", fix="see the gateway's log")
     finally:
         receiver.close()
-    if word is None or isinstance(word, ConfigurationError):
-        return word
-    return Unavailable("WORKER_NOT_STARTED", f"a worker did not start: {word}", fix="see the gateway's log")
+    return word
 
 
 async def _readable(descriptor: int) -> None:
@@ -176,10 +174,8 @@ def _work(settings: Settings, supervisor: Connection) -> None:
     logs.configure(settings.log_level)
     try:
         uvloop.run(_serving(settings, supervisor))
-    except ConfigurationError as error:
+    except (ConfigurationError, IntelGraphError) as error:
         supervisor.send(error)
-    except IntelGraphError as error:
-        supervisor.send(str(error))
 
 
 async def _serving(settings: Settings, supervisor: Connection) -> None:
