@@ -64,6 +64,7 @@ impl Contract {
         Ok(Self {
             fields: Fields::of(&document.schema, &survey),
             declared: survey.declared,
+            visits: survey.visits,
             completeness: completeness_fields(&document.mapping),
             digest: Sha256::digest(&canonical).into(),
             document,

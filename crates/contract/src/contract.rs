@@ -10,6 +10,7 @@ use crate::document::Document;
 use crate::fields::Fields;
 use crate::fix::meant;
 use crate::tape_json::{TapeJson, TapeNode};
+use crate::visits::Visits;
 
 /// A compiled contract. Immutable and shared between threads.
 pub struct Contract {
@@ -20,6 +21,7 @@ pub struct Contract {
     pub(crate) fields: Option<Fields>,
     pub(crate) declared: HashSet<Box<str>>,
     pub(crate) completeness: Vec<Pointer>,
+    pub(crate) visits: Visits,
 }
 
 impl Contract {

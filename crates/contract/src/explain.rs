@@ -11,10 +11,11 @@ use crate::report::Report;
 use crate::shape::ValueShape;
 use crate::tape_json::TapeNode;
 use crate::violation::{Rule, Violation};
+use crate::visits::DEEPEST_RECORD;
 
-/// Records above this many bytes are explained by their first violation only: the library keeps all errors of a
-/// record at once, and a megabyte of wrong elements would take hundreds.
-const LARGEST_EXPLAINED: usize = 64 * 1024;
+/// Errors, and copies of values within errors, that explaining one record may take at worst. The library holds all
+/// errors of a record at once, at some hundred bytes each.
+const MOST_ERRORS: u64 = 250_000;
 
 impl Contract {
     /// Adds to the report what is wrong with record number `index`. Adds nothing for a valid record. Cold:
@@ -23,16 +24,34 @@ impl Contract {
         if record.kind() != Kind::Object {
             return report.add(index, Violation::of_rule(Rule::RecordNotObject, "", "", Some(record)));
         }
-        if record.raw().len() <= LARGEST_EXPLAINED {
+        let Size { values, depth } = size(record);
+        let visits = self.visits.by_errors[depth.min(DEEPEST_RECORD)];
+        // Each error copies the value that it is about, so a value is held once for each level above it.
+        if values.saturating_mul(depth as u64 + 1).saturating_mul(visits) <= MOST_ERRORS {
             for error in self.validator.iter_errors(TapeNode(record)) {
                 self.violations(&error, record)
                     .into_iter()
                     .for_each(|violation| report.add(index, violation));
             }
-        } else if let Err(error) = self.validator.validate(TapeNode(record)) {
+        } else if !self.is_valid(record) {
             report.note_partial();
-            self.violations(&error, record).into_iter().for_each(|violation| report.add(index, violation));
+            self.outline(record).into_iter().for_each(|violation| report.add(index, violation));
         }
+    }
+
+    /// Which members of a record are wrong, without looking into them.
+    fn outline(&self, record: Value<'_>) -> Vec<Violation> {
+        let violated = |instance: String, found| {
+            Violation::of_rule(Rule::SchemaViolated, instance, "/schema", Some(found))
+        };
+        let broken = self.fields.iter().flat_map(|fields| fields.broken(record));
+        let mut violations: Vec<Violation> = broken
+            .map(|(key, value)| violated(format!("/{}", self.disclosed_token(&key.as_str())), value))
+            .collect();
+        if violations.is_empty() {
+            violations.push(violated(String::new(), record));
+        }
+        violations
     }
 
     /// An error of the library, without the values that it carries.
@@ -83,8 +102,33 @@ impl Contract {
         pointer.tokens().fold(String::new(), |shown, token| {
             let is_member = at.is_some_and(|value| value.kind() == Kind::Object);
             at = at.and_then(|value| value.pointer(&[token].into_iter().collect()));
-            let token = if is_member && self.declares(token) { escaped(token) } else { "*".into() };
+            let token = if is_member { self.disclosed_token(token) } else { "*".into() };
             shown + "/" + &token
         })
     }
+
+    fn disclosed_token(&self, name: &str) -> String {
+        if self.declares(name) { escaped(name) } else { "*".into() }
+    }
+}
+
+/// Values in a document, itself included, and containers inside each other.
+#[derive(Clone, Copy)]
+struct Size {
+    values: u64,
+    depth: usize,
+}
+
+fn size(value: Value<'_>) -> Size {
+    let below = |size: Size, inner: Value<'_>| {
+        let Size { values, depth } = self::size(inner);
+        Size { values: size.values + values, depth: size.depth.max(depth) }
+    };
+    let leaf = Size { values: 1, depth: 0 };
+    let size = match value.kind() {
+        Kind::Object => value.members().map(|(_, member)| member).fold(leaf, below),
+        Kind::Array => value.elements().fold(leaf, below),
+        _ => return leaf,
+    };
+    Size { depth: size.depth + 1, ..size }
 }

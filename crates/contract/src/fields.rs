@@ -91,7 +91,7 @@ impl Check {
 
 impl Fields {
     /// Takes the schema apart, where that is sound.
-    pub(crate) fn of(schema: &Tree, survey: &Survey<'_>) -> Option<Self> {
+    pub(crate) fn of(schema: &Tree, survey: &Survey) -> Option<Self> {
         let root = schema.as_object()?;
         if survey.dynamic
             || !root.keys().all(|keyword| APART.contains(&keyword.as_str()) || keyword.starts_with("x-"))
@@ -140,6 +140,11 @@ impl Fields {
         }
         // Keys do not repeat within an object, so each required one was counted once.
         required == self.required
+    }
+
+    /// The members that do not satisfy their subschema.
+    pub(crate) fn broken<'a>(&self, record: Value<'a>) -> impl Iterator<Item = (Key<'a>, Value<'a>)> {
+        record.members().filter(|(key, value)| !self.accept_member(*key, *value))
     }
 
     /// The verdict on one member.

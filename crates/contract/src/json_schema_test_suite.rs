@@ -114,21 +114,21 @@ fn run(folder: &str) -> Outcome {
 fn required_cases_hold_on_the_tape() {
     let Outcome { passed, refused, failed } = run("");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert_eq!((passed, refused), (0, 0));
+    assert_eq!((passed, refused), (1_117, 22));
 }
 
 #[test]
 fn optional_cases_hold_on_the_tape() {
     let Outcome { passed, refused, failed } = run("optional");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert_eq!((passed, refused), (0, 0));
+    assert_eq!((passed, refused), (100, 0));
 }
 
 #[test]
 fn formats_are_asserted() {
     let Outcome { passed, refused, failed } = run("optional/format");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert_eq!((passed, refused), (0, 0));
+    assert_eq!((passed, refused), (649, 4));
 }
 
 /// Every schema that can stand in a contract, as the only field of a record: the whole way and the way by changed
@@ -168,5 +168,5 @@ fn contracts_give_the_same_verdicts() {
             }
         }
     }
-    assert_eq!((whole, changed), (0, 0));
+    assert_eq!((whole, changed), (941, 941));
 }

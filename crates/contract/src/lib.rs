@@ -55,6 +55,7 @@ mod shape;
 mod sla;
 mod tape_json;
 mod violation;
+mod visits;
 
 pub use compile::DOCUMENT_SCHEMA;
 pub use contract::Contract;

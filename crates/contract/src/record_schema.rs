@@ -5,6 +5,7 @@
 //! in linear time and a reference that leaves the document are refused. So is a schema whose check of a single
 //! value could take exponential time, or a stack without bound, by way of its references.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use jsonschema::Draft;
@@ -13,13 +14,15 @@ use serde_json::{Map, Value};
 use crate::compile::options;
 use crate::error::{ContractError, ContractErrors};
 use crate::fix::meant;
+use crate::visits::{self, Node, Visits};
 
 /// Subschemas in one contract.
 const MOST_SUBSCHEMAS: usize = 4096;
-/// Subschemas that look at one and the same value, each counted as often as it is reached.
-const MOST_CHECKS_PER_VALUE: u64 = 4096;
-/// Subschemas inside each other, or behind each other's references, that look at one and the same value.
-const DEEPEST_CHECKS_PER_VALUE: u32 = 24;
+/// Subschemas that look at one and the same value for a verdict.
+const MOST_VISITS: u64 = 4096;
+/// Subschemas inside each other, or behind each other's references, that look at one and the same value: with
+/// [`DEEPEST_RECORD`](crate::visits::DEEPEST_RECORD) levels, what fits the stack of any thread.
+const DEEPEST_NESTING: u32 = 24;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -33,7 +36,9 @@ enum Holds {
     SameList,
     /// A map of them, by names of members.
     SameMap,
-    /// One that looks at members, elements or decoded content.
+    /// A map of them, each looking at the member of its name.
+    Members,
+    /// One that looks at other members, elements or decoded content.
     Below,
     /// A list of them.
     BelowList,
@@ -52,7 +57,7 @@ const KEYWORDS: &[(&str, Holds)] = &[
     ("allOf", Holds::SameList), ("anyOf", Holds::SameList), ("oneOf", Holds::SameList), ("not", Holds::Same),
     ("if", Holds::Same), ("then", Holds::Same), ("else", Holds::Same), ("dependentSchemas", Holds::SameMap),
     ("prefixItems", Holds::BelowList), ("items", Holds::Below), ("contains", Holds::Below),
-    ("properties", Holds::BelowMap), ("patternProperties", Holds::BelowMap),
+    ("properties", Holds::Members), ("patternProperties", Holds::BelowMap),
     ("additionalProperties", Holds::Below), ("propertyNames", Holds::Below),
     ("unevaluatedItems", Holds::Below), ("unevaluatedProperties", Holds::Below), ("contentSchema", Holds::Below),
     ("type", Holds::Nothing), ("enum", Holds::Nothing), ("const", Holds::Nothing),
@@ -70,58 +75,85 @@ const KEYWORDS: &[(&str, Holds)] = &[
 ];
 
 /// What a walk over a record schema found.
-pub(crate) struct Survey<'s> {
-    root: &'s Value,
+pub(crate) struct Survey {
     /// Names of members that the schema declares, anywhere.
     pub(crate) declared: HashSet<Box<str>>,
     /// Whether a `$dynamicRef` makes the meaning of a subschema depend on the way to it.
     pub(crate) dynamic: bool,
-    anchors: HashMap<&'s str, &'s Value>,
-    subschemas: usize,
-    errors: Vec<ContractError>,
+    /// What a check of one record may cost.
+    pub(crate) visits: Visits,
 }
 
 /// Walks `schema`, which stands at `/schema` of the contract document. It must be valid against the
 /// meta-schema already.
-pub(crate) fn survey(schema: &Value) -> Result<Survey<'_>, ContractErrors> {
-    let mut survey = Survey {
-        root: schema,
-        declared: HashSet::new(),
-        dynamic: false,
-        anchors: HashMap::new(),
-        subschemas: 0,
-        errors: Vec::new(),
-    };
-    survey.walk(schema, "/schema");
-    if survey.errors.is_empty() {
-        survey.bound_checks_per_value();
-    }
-    ContractErrors::unless_empty(std::mem::take(&mut survey.errors))?;
-    Ok(survey)
+pub(crate) fn survey(schema: &Value) -> Result<Survey, ContractErrors> {
+    let mut walk = Walk::default();
+    walk.enter(schema, "/schema".into());
+    walk.connect(schema);
+    ContractErrors::unless_empty(walk.errors)?;
+    let visits = visits::count(&walk.nodes)
+        .filter(|visits| visits.by_verdict <= MOST_VISITS && visits.nesting <= DEEPEST_NESTING)
+        .ok_or_else(|| {
+            let fix = format!(
+                "let at most {MOST_VISITS} subschemas, {DEEPEST_NESTING} inside each other, look at one value by way \
+                 of allOf, anyOf, oneOf, not, if and $ref"
+            );
+            ContractError::new("/schema", "SCHEMA_TOO_COMPLEX", fix)
+        })?;
+    Ok(Survey { declared: walk.declared, dynamic: walk.dynamic, visits })
 }
 
-impl<'s> Survey<'s> {
+#[derive(Default)]
+struct Walk<'s> {
+    declared: HashSet<Box<str>>,
+    dynamic: bool,
+    nodes: Vec<Node<'s>>,
+    numbers: HashMap<*const Value, usize>,
+    anchors: HashMap<&'s str, usize>,
+    /// The subschema that refers, where it stands, and where it refers to.
+    references: Vec<(usize, String, &'s str)>,
+    errors: Vec<ContractError>,
+}
+
+impl<'s> Walk<'s> {
     fn refuse(&mut self, pointer: &str, keyword: &str, rule: &str, fix: impl Into<String>) {
         let pointer = format!("{pointer}/{}", escaped(keyword));
         self.errors.push(ContractError::new(pointer, rule, fix));
     }
 
-    fn walk(&mut self, schema: &'s Value, at: &str) {
-        self.subschemas += 1;
-        if self.subschemas == MOST_SUBSCHEMAS + 1 {
-            let fix = format!("use at most {MOST_SUBSCHEMAS} subschemas; share definitions by $ref");
-            self.errors.push(ContractError::new(at, "SCHEMA_TOO_LARGE", fix));
+    /// Gives the number of the subschema; `None` beyond [`MOST_SUBSCHEMAS`].
+    fn enter(&mut self, schema: &'s Value, at: String) -> Option<usize> {
+        let number = self.nodes.len();
+        if number == MOST_SUBSCHEMAS {
+            if self.errors.last().is_none_or(|error| error.rule != "SCHEMA_TOO_LARGE") {
+                let fix = format!("use at most {MOST_SUBSCHEMAS} subschemas; share definitions by $ref");
+                self.errors.push(ContractError::new(at, "SCHEMA_TOO_LARGE", fix));
+            }
+            return None;
         }
-        let Value::Object(members) = schema else { return };
-        if self.subschemas > MOST_SUBSCHEMAS {
-            return;
-        }
-        for (keyword, value) in members {
+        self.nodes.push(Node::default());
+        self.numbers.insert(schema, number);
+        for (keyword, value) in schema.as_object().into_iter().flatten() {
             match KEYWORDS.iter().find(|(known, _)| known == keyword) {
                 Some((_, holds)) => {
-                    self.check(keyword, value, at);
-                    for (place, subschema) in subschemas(keyword, *holds, value) {
-                        self.walk(subschema, &format!("{at}{place}"));
+                    self.check(keyword, value, &at, number);
+                    for (name, subschema) in subschemas(*holds, value) {
+                        let at = match holds {
+                            Holds::Same | Holds::Below => format!("{at}/{}", escaped(keyword)),
+                            _ => format!("{at}/{}/{}", escaped(keyword), escaped(&name)),
+                        };
+                        let Some(inner) = self.enter(subschema, at) else { continue };
+                        let node = &mut self.nodes[number];
+                        match holds {
+                            Holds::Same | Holds::SameList | Holds::SameMap => node.same.push(inner),
+                            Holds::Members => {
+                                if let Cow::Borrowed(name) = name {
+                                    node.named.push((name, inner));
+                                }
+                            }
+                            Holds::Below | Holds::BelowList | Holds::BelowMap => node.other.push(inner),
+                            Holds::Nothing | Holds::Definitions => {}
+                        }
                     }
                 }
                 None if keyword.starts_with("x-") => {}
@@ -131,13 +163,33 @@ impl<'s> Survey<'s> {
                         Some(meant) => format!("write {meant}, or prefix an annotation of your own with x-"),
                         None => "remove it, or prefix an annotation of your own with x-".into(),
                     };
-                    self.refuse(at, keyword, "SCHEMA_KEYWORD_UNKNOWN", fix);
+                    self.refuse(&at, keyword, "SCHEMA_KEYWORD_UNKNOWN", fix);
+                }
+            }
+        }
+        Some(number)
+    }
+
+    /// Lets each reference lead where it points to.
+    fn connect(&mut self, root: &'s Value) {
+        for (from, at, target) in std::mem::take(&mut self.references) {
+            let to = target.strip_prefix('#').and_then(percent_decoded).and_then(|fragment| {
+                if fragment.is_empty() || fragment.starts_with('/') {
+                    return self.numbers.get(&std::ptr::from_ref(root.pointer(&fragment)?)).copied();
+                }
+                self.anchors.get(fragment.as_str()).copied()
+            });
+            match to {
+                Some(to) => self.nodes[from].same.push(to),
+                None => {
+                    let fix = "let it lead to a subschema, as #/$defs/name does";
+                    self.errors.push(ContractError::new(at, "SCHEMA_REF_UNRESOLVED", fix));
                 }
             }
         }
     }
 
-    fn check(&mut self, keyword: &str, value: &'s Value, at: &str) {
+    fn check(&mut self, keyword: &str, value: &'s Value, at: &str, number: usize) {
         let root = at == "/schema";
         match (keyword, value) {
             ("$schema", Value::String(dialect)) if !root || dialect.trim_end_matches('#') != DIALECT => {
@@ -149,15 +201,16 @@ impl<'s> Survey<'s> {
             }
             ("$ref" | "$dynamicRef", Value::String(target)) => {
                 self.dynamic |= keyword == "$dynamicRef";
-                if !target.starts_with('#') {
+                if target.starts_with('#') {
+                    self.references.push((number, format!("{at}/{keyword}"), target));
+                } else {
                     let fix =
                         "nothing is fetched: copy the definition to $defs and refer to it by #/$defs/name";
                     self.refuse(at, keyword, "SCHEMA_REF_REMOTE", fix);
                 }
             }
             ("$anchor" | "$dynamicAnchor", Value::String(name)) => {
-                let holder = at.strip_prefix("/schema").and_then(|place| self.root.pointer(place));
-                self.anchors.extend(holder.map(|holder| (name.as_str(), holder)));
+                self.anchors.insert(name, number);
             }
             ("format", Value::String(name)) if !options().is_known_format(Draft::Draft202012, name) => {
                 let fix = "use a format that is asserted (JSON Schema 2020-12 Validation §7.3), or a pattern";
@@ -188,101 +241,17 @@ impl<'s> Survey<'s> {
             self.refuse(at, keyword, "SCHEMA_PATTERN_UNSUPPORTED", fix);
         }
     }
-
-    fn bound_checks_per_value(&mut self) {
-        let mut costs = Costs { survey: self, known: HashMap::new() };
-        let worst = self.every_subschema().into_iter().map(|schema| costs.of(schema, 0)).fold(
-            Cost::default(),
-            |worst, cost| Cost { checks: worst.checks.max(cost.checks), depth: worst.depth.max(cost.depth) },
-        );
-        if worst.checks > MOST_CHECKS_PER_VALUE || worst.depth > DEEPEST_CHECKS_PER_VALUE {
-            let fix = format!(
-                "let at most {MOST_CHECKS_PER_VALUE} subschemas, {DEEPEST_CHECKS_PER_VALUE} deep, look at one value \
-                 through allOf, anyOf, oneOf, not, if and $ref"
-            );
-            self.errors.push(ContractError::new("/schema", "SCHEMA_TOO_COMPLEX", fix));
-        }
-    }
-
-    fn every_subschema(&self) -> Vec<&'s Value> {
-        let mut all = vec![self.root];
-        let mut next = 0;
-        while let Some(&schema) = all.get(next) {
-            next += 1;
-            for (keyword, value) in schema.as_object().into_iter().flatten() {
-                let holds = KEYWORDS.iter().find(|(known, _)| known == keyword).map(|(_, holds)| *holds);
-                let holds = holds.unwrap_or(Holds::Nothing);
-                all.extend(subschemas(keyword, holds, value).into_iter().map(|(_, subschema)| subschema));
-            }
-        }
-        all
-    }
-
-    /// The subschema that a local reference leads to.
-    fn resolve(&self, target: &str) -> Option<&'s Value> {
-        let fragment = percent_decoded(target.strip_prefix('#')?)?;
-        if fragment.is_empty() || fragment.starts_with('/') {
-            return self.root.pointer(&fragment);
-        }
-        self.anchors.get(fragment.as_str()).copied()
-    }
 }
 
-/// How much a subschema makes of one value.
-#[derive(Clone, Copy, Default)]
-struct Cost {
-    checks: u64,
-    depth: u32,
-}
-
-struct Costs<'c, 's> {
-    survey: &'c Survey<'s>,
-    /// `None` while a subschema is being counted: a cycle on one value ends there, as it does when it is checked.
-    known: HashMap<*const Value, Option<Cost>>,
-}
-
-impl<'s> Costs<'_, 's> {
-    fn of(&mut self, schema: &'s Value, depth: u32) -> Cost {
-        if depth > DEEPEST_CHECKS_PER_VALUE {
-            return Cost { checks: 0, depth: 1 };
-        }
-        match self.known.get(&std::ptr::from_ref(schema)) {
-            Some(Some(cost)) => return *cost,
-            Some(None) => return Cost::default(),
-            None => self.known.insert(schema, None),
-        };
-        let mut cost = Cost { checks: 1, depth: 0 };
-        for (keyword, value) in schema.as_object().into_iter().flatten() {
-            let mut add = |inner: Cost| {
-                cost.checks = cost.checks.saturating_add(inner.checks);
-                cost.depth = cost.depth.max(inner.depth);
-            };
-            if let ("$ref" | "$dynamicRef", Some(target)) = (keyword.as_str(), value.as_str()) {
-                self.survey.resolve(target).into_iter().for_each(|target| add(self.of(target, depth + 1)));
-            }
-            let holds = KEYWORDS.iter().find(|(known, _)| known == keyword).map(|(_, holds)| *holds);
-            if let Some(holds @ (Holds::Same | Holds::SameList | Holds::SameMap)) = holds {
-                for (_, inner) in subschemas(keyword, holds, value) {
-                    add(self.of(inner, depth + 1));
-                }
-            }
-        }
-        cost.depth += 1;
-        self.known.insert(schema, Some(cost));
-        cost
-    }
-}
-
-/// The subschemas behind a keyword, with their pointers from the schema that holds it.
-fn subschemas<'s>(keyword: &str, holds: Holds, value: &'s Value) -> Vec<(String, &'s Value)> {
-    let below = |token: &str| format!("/{}/{}", escaped(keyword), escaped(token));
+/// The subschemas behind a keyword, with the name or the number of each.
+fn subschemas(holds: Holds, value: &Value) -> Vec<(Cow<'_, str>, &Value)> {
     match (holds, value) {
-        (Holds::Same | Holds::Below, value) => vec![(format!("/{}", escaped(keyword)), value)],
+        (Holds::Same | Holds::Below, value) => vec![("".into(), value)],
         (Holds::SameList | Holds::BelowList, Value::Array(list)) => {
-            list.iter().enumerate().map(|(at, schema)| (below(&at.to_string()), schema)).collect()
+            list.iter().enumerate().map(|(at, schema)| (at.to_string().into(), schema)).collect()
         }
-        (Holds::SameMap | Holds::BelowMap | Holds::Definitions, Value::Object(map)) => {
-            map.iter().map(|(name, schema)| (below(name), schema)).collect()
+        (Holds::SameMap | Holds::Members | Holds::BelowMap | Holds::Definitions, Value::Object(map)) => {
+            map.iter().map(|(name, schema)| (name.into(), schema)).collect()
         }
         _ => Vec::new(),
     }

@@ -12,6 +12,9 @@ use crate::shape::ValueShape;
 pub enum Rule {
     /// A record is one JSON object.
     RecordNotObject,
+    /// A record satisfies the schema. Stands for all violations below the pointer, where listing them would take
+    /// too much.
+    SchemaViolated,
     /// Every part of the entity key is there and not null.
     EntityKeyMissing,
     /// A part of the entity key is a string, a number or a boolean.
@@ -26,8 +29,9 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, for tables and tests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RecordNotObject,
+        Self::SchemaViolated,
         Self::EntityKeyMissing,
         Self::EntityKeyNotScalar,
         Self::EventTimeInvalid,
@@ -39,6 +43,7 @@ impl Rule {
     pub const fn id(self) -> &'static str {
         match self {
             Self::RecordNotObject => "RECORD_NOT_OBJECT",
+            Self::SchemaViolated => "SCHEMA_VIOLATED",
             Self::EntityKeyMissing => "ENTITY_KEY_MISSING",
             Self::EntityKeyNotScalar => "ENTITY_KEY_NOT_SCALAR",
             Self::EventTimeInvalid => "EVENT_TIME_INVALID",
@@ -51,6 +56,9 @@ impl Rule {
     pub const fn fix(self) -> &'static str {
         match self {
             Self::RecordNotObject => "send one JSON object per record",
+            Self::SchemaViolated => {
+                "check the value against the schema; it is too large or too deep to say more"
+            }
             Self::EntityKeyMissing => "send every part of the entity key, not null",
             Self::EntityKeyNotScalar => {
                 "send a string, a number or a boolean for each part of the entity key"
