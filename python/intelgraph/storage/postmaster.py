@@ -165,7 +165,13 @@ def end_orphan(cluster: Path) -> None:
     lock_file = cluster / "postmaster.pid"
     deadline = time.monotonic() + _STOP_SECONDS
     asked = False
-    while (pid := _running(lock_file)) is not None:
+    while (pid := _named(lock_file)) is not None:
+        if not _serves(pid, cluster):
+            # After a crash another process may have got the number, and PostgreSQL would refuse to start as
+            # long as that one lives. Backends that outlived their postmaster are still found: they hold the
+            # shared memory that goes with the directory.
+            lock_file.unlink(missing_ok=True)
+            return
         if not asked:
             asked = True
             os.kill(pid, signal.SIGINT)
@@ -179,16 +185,19 @@ def end_orphan(cluster: Path) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _running(lock_file: Path) -> int | None:
-    """The pid in the lock file, if that process is a server of this directory, and no newcomer to it."""
+def _named(lock_file: Path) -> int | None:
+    """The process that the server's lock file names."""
     try:
-        pid = int(lock_file.read_text().split("\n", 1)[0])
+        return int(lock_file.read_text().split("\n", 1)[0])
     except (FileNotFoundError, ValueError):
         return None
+
+
+def _serves(pid: int, cluster: Path) -> bool:
+    """Whether that process is a server of this directory: a server works inside its own."""
     import psutil  # noqa: PLC0415 (20 ms, and rarely needed)
 
     try:
-        same = lock_file.parent.samefile(psutil.Process(pid).cwd())
+        return cluster.samefile(psutil.Process(pid).cwd())
     except (psutil.Error, OSError):
-        return None
-    return pid if same else None
+        return False
