@@ -64,7 +64,7 @@ demo-clean: ## remove what the demo wrote
 
 bench: build $(VENV)/bench ## measure: NAME=ingest|envelope|contract|temporal|start [QUICK=1]
 	@test -n "$(NAME)" || { echo "make bench needs NAME=ingest|envelope|contract|temporal|start" >&2; exit 2; }
-	@$(PY) -m benches.$(NAME) $(if $(QUICK),--quick)
+	@$(PY) -m benches $(NAME) $(if $(QUICK),--quick)
 
 $(VENV)/bench: $(VENV)/installed requirements/bench.txt
 	@$(PY) -m pip install --quiet --require-hashes -r requirements/bench.txt

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from intelgraph.gateway import logs
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
+from intelgraph.keys.unlocking import with_passphrase_asked
 from intelgraph.storage.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def serve(settings: Settings, listening: "Callable[[Listening], None]") -> None:
     """
     logs.configure(settings.log_level)
     _ensure_private(settings.data_dir)
-    with _stored(settings) as stored:
+    keys = with_passphrase_asked(settings.keys, settings.data_dir / "keys")
+    with _stored(settings.model_copy(update={"keys": keys})) as stored:
         if stored.workers == 1:
             _serve_here(stored, listening)
         else:

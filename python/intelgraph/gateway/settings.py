@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from intelgraph.keys.settings import KeySettings
 from intelgraph.storage.settings import StorageSettings
 
 DEFAULT_FILE: Final = Path("intelgraph.toml")
@@ -178,6 +179,7 @@ class Settings(BaseSettings):
     tls: TlsSettings = TlsSettings()
     auth: AuthSettings = AuthSettings()
     storage: StorageSettings = StorageSettings()
+    keys: KeySettings = KeySettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
