@@ -1,0 +1,1 @@
+"""Keys: who may hold which, for how long, and the key management services (KMS) that decide it."""
