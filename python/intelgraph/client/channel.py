@@ -90,7 +90,6 @@ def _options() -> list[tuple[str, str | int]]:
         ("grpc.use_local_subchannel_pool", 1),
         # A gateway that restarts is back within seconds; gRPC's own back-off grows to 2 minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 1_000),
         ("grpc.max_reconnect_backoff_ms", 2_000),
         # A peer that vanished without closing is noticed within a minute.
         ("grpc.keepalive_time_ms", 30_000),
