@@ -56,6 +56,10 @@ async def test_scheme_is_case_insensitive(entities: EntityStub, issuer: TokenIss
     await entities.Get(entity_pb2.GetRequest(), metadata=(("authorization", f"bEaReR {issuer.mint()}"),))
 
 
+async def test_long_token_is_read(entities: EntityStub, issuer: TokenIssuer) -> None:
+    await entities.Get(entity_pb2.GetRequest(), metadata=bearer(issuer.mint(groups="g" * 10_000)))
+
+
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
