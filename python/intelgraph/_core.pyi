@@ -183,3 +183,176 @@ class Keystore:
     def generate_index_key(self, tenant_id: bytes) -> PendingIndexKey: ...
     def activate_index_key(self, pending: PendingIndexKey) -> None: ...
     def load_index_key(self, row: IndexKeyRow) -> None: ...
+
+def decode_frame(frame: bytes) -> tuple[int, int, bytes]:
+    """Tells what a `StreamRequest` carries: the field number of its message, the sequence of a batch (0 for the
+    others), and the message's bytes (empty for a batch, which stays where it is).
+
+    Raises InvalidFrame.
+    """
+
+@final
+class Contract:
+    """A compiled data contract; immutable, shared between threads."""
+
+    @staticmethod
+    def compile(document: bytes) -> Contract:
+        """Compiles a contract document. Raises ContractError."""
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def tenant(self) -> str:
+        """Name of the tenant that the document names."""
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of `document`."""
+    @property
+    def document(self) -> bytes:
+        """The document in canonical form (RFC 8785)."""
+    def validate(self, records: list[bytes], now_us: int) -> tuple[int, int, bytes]:
+        """Checks JSON documents received at `now_us`: how many satisfy the contract, how many do not, and the report
+        on those as JSON (`ig.report.v1`).
+        """
+
+@final
+class Stream:
+    """An open stream, as far as its records are concerned."""
+
+    def __new__(
+        cls, tenant_id: bytes, *, stream_no: int, dataset_id: int, contract_id: int, contract: Contract
+    ) -> Stream:
+        """Numbers are those within the tenant, whose identifier is 16 bytes."""
+
+@final
+class Prepared:
+    """A batch whose records were checked."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def records(self) -> int:
+        """Number of records as received."""
+    @property
+    def size(self) -> int:
+        """Bytes as received."""
+    @property
+    def dataset_id(self) -> int: ...
+
+@final
+class FetchPlan:
+    """One query for what a batch needs to know; see `storage.change_log.fetch_heads`."""
+
+    @property
+    def entities(self) -> bytes: ...
+    @property
+    def late_entities(self) -> bytes: ...
+    @property
+    def late_valid_at(self) -> bytes: ...
+    def keys_needed(self, rows: bytes) -> bytes:
+        """Data keys (32 bytes each) that opening the answer takes and that are not loaded.
+
+        Raises CorruptData, KeyUnavailable.
+        """
+    def supply(self, rows: bytes) -> None:
+        """Gives the batch what the answer says. Raises CorruptData, KeyUnavailable."""
+
+@final
+class Group:
+    """Batches that were diffed together and commit together."""
+
+    @property
+    def fingerprints(self) -> bytes:
+        """Of the records that are to be quarantined, 32 bytes each."""
+    def bind(
+        self, seq: int, recorded_us: int, now_us: int, frontier: bytes, quarantined: bytes
+    ) -> Bound:
+        """Gives the changes their `seq` and times: the arguments are the locked clock row, the database's clock, and
+        those fingerprints that wait in quarantine (each with its entry, 48 bytes together). Once only.
+
+        Raises StaleGroup, CorruptData, KeyUnavailable, and CoreError CLOCK_BEHIND.
+        """
+
+@final
+class Bound:
+    """What one transaction writes, and the replies for when it is committed."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def recorded_us(self) -> int: ...
+    @property
+    def frontier(self) -> bytes: ...
+    @property
+    def tables(self) -> list[tuple[str, list[str], list[bytes]]]:
+        """Binary COPY streams: table, columns, chunks of at most 512 KiB."""
+    @property
+    def replies(self) -> list[bytes]:
+        """An encoded `StreamResponse` for each batch, in order."""
+
+@final
+class Engine:
+    """All tenants' heads, and the work on their batches. Every method may be called from any thread."""
+
+    def __new__(
+        cls,
+        keystore: Keystore,
+        *,
+        cache_bytes: int,
+        max_record_bytes: int,
+        max_depth: int,
+        max_batch_records: int,
+    ) -> Engine: ...
+    def activate(self, tenant_id: bytes, watermark: int, share_percent: int) -> None:
+        """Begins to serve a tenant whose last change is `watermark`; nothing if it is served already."""
+    def deactivate(self, tenant_id: bytes) -> None:
+        """Ends serving a tenant, and forgets what it has in memory."""
+    def prepare(self, stream: Stream, frame: bytes, now_us: int) -> Prepared:
+        """Decodes, parses and checks a batch that was received at `now_us`.
+
+        Raises InvalidFrame, KeyUnavailable, NotActive.
+        """
+    def plan_fetch(self, batch: Prepared) -> FetchPlan | None:
+        """The query for what the batch needs to know; None if it needs nothing. Raises KeyUnavailable, NotActive."""
+    def diff(self, tenant_id: bytes, batches: list[Prepared]) -> Group | list[int]:
+        """Diffs batches, in order, on the heads that the groups before leave; or says, by index, which of them need to
+        know more first.
+
+        Raises KeyUnavailable, NotActive, CorruptData; then all that is not committed of the tenant is dropped.
+        """
+    def is_stale(self, group: Group) -> bool:
+        """Whether the group leans on what was dropped since, or was bound."""
+    def commit(self, group: Group, bound: Bound) -> None:
+        """The group is committed: its heads are the committed ones. Raises NotActive."""
+    def abort(self, tenant_id: bytes) -> None:
+        """Drops what of the tenant is diffed and not committed."""
+    def catch_up(self, tenant_id: bytes, moved: bytes, seq: int) -> None:
+        """Other gateways committed changes up to `seq`: dataset number (i32) and entity (16 bytes) of each. Raises
+        NotActive.
+        """
+    def learn(self, tenant_id: bytes, entities: bytes, seq: int) -> None:
+        """Entities that the log has, as far as `seq`; layout as for `catch_up`. Raises NotActive."""
+    def learn_from(self, tenant_id: bytes) -> int | None:
+        """After which change `learn` goes on; None when everything is known. Raises NotActive."""
+    def watermark(self, tenant_id: bytes) -> int:
+        """The last change that the heads reflect. Raises NotActive."""
+    def cached(self, tenant_id: bytes) -> tuple[int, int]:
+        """Heads in the tenant's cache, and the bytes that they keep. Raises NotActive."""
+    def forget_unleased(self) -> None:
+        """Forgets the documents of tenants whose lease is over."""
+
+class InvalidFrame(CoreError):
+    """The bytes are not a frame, or the batch is too large."""
+
+class NotActive(CoreError):
+    """The tenant was not activated, or was dropped."""
+
+class CorruptData(CoreError):
+    """What is stored was altered, or is not ours."""
+
+class StaleGroup(CoreError):
+    """What was diffed leans on something that changed: diff again."""
+
+class ContractError(CoreError):
+    """A contract document was refused. The third of `args` lists its faults as (pointer, rule, fix)."""

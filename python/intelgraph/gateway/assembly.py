@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -9,14 +10,21 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from intelgraph import tracing
+from intelgraph._core import Engine, Keystore
+from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.gateway.authenticator import Authenticator
+from intelgraph.gateway.contract_service import ContractService
+from intelgraph.gateway.ingest_service import IngestService
 from intelgraph.gateway.local_identity import LocalIssuer
 from intelgraph.gateway.server import Parts, Service
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
 from intelgraph.gateway.tenant_service import TenantService
 from intelgraph.gateway.token_keys import KeyFile, KeyUrl, TokenKeys
 from intelgraph.gateway.tokens import TokenVerifier
-from intelgraph.gateway.v1 import tenant_pb2_grpc
+from intelgraph.gateway.v1 import contract_pb2_grpc, tenant_pb2_grpc
+from intelgraph.ingest.intake import Intake
+from intelgraph.keys.providers import open_provider
+from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import TenantRegistry
 
@@ -32,16 +40,17 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     with _traced(settings):
         database = await Database.connect(settings.storage)
         try:
-            async with TenantRegistry(database) as tenants:
+            async with TenantRegistry(database) as tenants, _core(settings, database) as core:
                 await tenants.ensure(settings.platform_tenant)
+                authenticator = Authenticator(
+                    tenants,
+                    token_verifier(settings),
+                    settings.tls.trust_domain,
+                    settings.platform_tenant,
+                )
                 yield Parts(
-                    authenticator=Authenticator(
-                        tenants,
-                        token_verifier(settings),
-                        settings.tls.trust_domain,
-                        settings.platform_tenant,
-                    ),
-                    services=_services(tenants),
+                    authenticator=authenticator,
+                    services=[*_services(tenants), *_data_services(settings, database, core, authenticator)],
                     checks={"postgres": partial(_use, database)},
                 )
         finally:
@@ -69,6 +78,48 @@ def _services(tenants: TenantRegistry) -> list[Service]:
             "intelgraph.gateway.v1.TenantService",
             lambda server: tenant_pb2_grpc.add_TenantServiceServicer_to_server(tenant_service, server),
         )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """The Rust side of the process and the keys it works with."""
+
+    engine: Engine
+    keystore: Keystore
+    keys: KeyService
+
+
+@asynccontextmanager
+async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
+    keystore = keystore_of(settings.keys)
+    engine = Engine(
+        keystore,
+        cache_bytes=settings.ingest.heads_cache_bytes,
+        max_record_bytes=settings.ingest.max_record_bytes,
+        max_depth=settings.ingest.max_depth,
+        max_batch_records=settings.ingest.max_batch_records,
+    )
+    provider = await open_provider(settings.keys, settings.data_dir / "keys")
+    keys = KeyService(keystore, provider, database, settings.keys, on_revoked=engine.forget_unleased)
+    try:
+        yield _Core(engine, keystore, keys)
+    finally:
+        await keys.close()
+
+
+def _data_services(
+    settings: Settings, database: Database, core: _Core, authenticator: Authenticator
+) -> list[Service]:
+    contracts = ContractRegistry(database)
+    contract_service = ContractService(contracts)
+    intake = Intake(core.engine, database, core.keys, contracts, settings.ingest, lambda tenant, seq: None)
+    return [
+        IngestService(intake, authenticator).service(),
+        Service(
+            "intelgraph.gateway.v1.ContractService",
+            lambda server: contract_pb2_grpc.add_ContractServiceServicer_to_server(contract_service, server),
+        ),
     ]
 
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from intelgraph.ingest.settings import IngestSettings
 from intelgraph.keys.settings import KeySettings
 from intelgraph.storage.settings import StorageSettings
 
@@ -180,6 +181,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     storage: StorageSettings = StorageSettings()
     keys: KeySettings = KeySettings()
+    ingest: IngestSettings = IngestSettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")

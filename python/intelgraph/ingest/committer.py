@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import structlog
+import logging
 import tenacity
 
 from intelgraph import errors
@@ -38,7 +38,7 @@ MAX_GROUP_BATCHES = 64
 RETRY_SECONDS = 15.0
 """How long a commit is tried again while PostgreSQL restarts, before its batches are handed back to be retried."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -211,7 +211,7 @@ class TenantCommitter:
             clock = await change_log.lock_clock(connection, tenant_id)
             if flight.bound is not None and await self._is_committed(connection, flight):
                 # The connection broke between COMMIT and its answer. What was bound is what is stored.
-                _log.info("commit_confirmed", tenant=self._tenant.name)
+                _log.info("commit_confirmed", extra={"tenant": self._tenant.name})
             else:
                 await self._write(connection, clock, flight)
         self._settle(flight)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import structlog
+import logging
 from aiolimiter import AsyncLimiter
 
 from intelgraph import errors
@@ -34,7 +34,7 @@ from intelgraph.storage import change_log
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 _BATCHES_IN_THREADS: Final = 2
 """Batches of one tenant that are prepared at a time: the next one is ready when a thread is free."""
@@ -125,12 +125,13 @@ class Intake:
                 request.producer,
                 request.source_region,
             )
+        compiled = contract.compiled()
         stream = Stream(
             tenant.tenant_id.bytes,
             stream_no=position.stream_no,
             dataset_id=contract.dataset_id,
             contract_id=contract.contract_id,
-            contract=contract.compiled,
+            contract=compiled,
         )
         bounds = self._bounds(tenant)
         session = StreamSession(
@@ -144,7 +145,7 @@ class Intake:
             expires_at=expires_at,
         )
         intake.sessions.add(session)
-        return session, _opened(position.sequence, bounds, contract.compiled.digest, contract.compiled.version)
+        return session, _opened(position.sequence, bounds, contract.digest, contract.version)
 
     def closed(self, tenant: Tenant, session: StreamSession) -> None:
         """The session's connection is gone. What it submitted is still committed."""
@@ -199,7 +200,7 @@ class Intake:
                 async with self._database.read(tenant_id) as connection:
                     page = await change_log.entities_after(connection, tenant_id, after, _LEARN_PAGE)
             except errors.IntelGraphError as error:
-                _log.warning("learning_paused", tenant=tenant.name, reason=error.reason)
+                _log.warning("learning_paused", extra={"tenant": tenant.name, "reason": error.reason})
                 await asyncio.sleep(1.0)
                 continue
             loop = asyncio.get_running_loop()

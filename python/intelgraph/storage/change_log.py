@@ -144,6 +144,25 @@ async def moved_since(connection: "Connection", tenant_id: UUID, after_seq: int)
     return Moved(row["keys"] or b"", row["seq"])
 
 
+_ENTITIES: Final = """
+WITH page AS MATERIALIZED (
+  SELECT log.seq, log.dataset_id, log.entity_id FROM entity_change_log AS log
+  WHERE log.tenant_id = $1 AND log.seq > $2 ORDER BY log.seq LIMIT $3::int
+)
+SELECT string_agg(int4send(dataset_id) || uuid_send(entity_id), ''::bytea ORDER BY seq) AS keys,
+  coalesce(max(seq), $2::bigint) AS seq
+FROM page
+"""
+
+
+async def entities_after(connection: "Connection", tenant_id: UUID, after_seq: int, limit: int) -> Moved:
+    """The entities of at most `limit` changes after `after_seq`; `seq` is the last of those. For the reader."""
+    row = await connection.fetchrow(_ENTITIES, tenant_id, after_seq, limit)
+    if row is None:
+        raise _clock_missing()
+    return Moved(row["keys"] or b"", row["seq"])
+
+
 _FETCH_HEADS: Final = f"""
 WITH entity AS MATERIALIZED (
   SELECT encode(substring($3::bytea FROM 16 * i + 1 FOR 16), 'hex')::uuid AS entity_id
