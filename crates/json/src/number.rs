@@ -23,7 +23,7 @@ const I64_DIGITS: usize = 18;
 /// 2^53: up to here `f64` holds every integer.
 const F64_INTEGERS: u64 = 1 << 53;
 
-/// The common case of [`scan`], for which no rule needs a closer look: few digits, no exponent. `bytes` may
+/// The common case of [`scan()`], for which no rule needs a closer look: few digits, no exponent. `bytes` may
 /// go on behind the document.
 #[inline(always)]
 pub(crate) fn scan_plain(bytes: &[u8], at: usize) -> Option<(usize, u32)> {
@@ -34,7 +34,7 @@ pub(crate) fn scan_plain(bytes: &[u8], at: usize) -> Option<(usize, u32)> {
     let (end, flags) = if bytes[point] == b'.' {
         let end = point + 1 + fractions;
         if fractions == 0
-            || (bytes[whole] == b'0' && (wholes > 1 || bytes[point..end].starts_with(b".00000")))
+            || (bytes[whole] == b'0' && (wholes > 1 || bytes[point..end].starts_with(b".000000")))
         {
             return None;
         }
@@ -363,6 +363,20 @@ mod tests {
         }
         for token in ["9007199254740993", "-9007199254740993", "1e16", "1e20", "1e309"] {
             assert_eq!(verdict(token, NumberRule::IJson), Err("NUMBER_RANGE"), "{token}");
+        }
+    }
+
+    #[test]
+    fn floats_have_the_text_of_rfc_8785_appendix_b() {
+        let table = include_str!("../tests/vectors/rfc8785/numbers.txt");
+        for (bits, expected) in table.lines().filter_map(|line| line.split_once(' ')) {
+            let float = f64::from_bits(u64::from_str_radix(bits, 16).unwrap());
+            let mut text = Vec::new();
+            write_float(float, NumberRule::IJson, &mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), expected);
+            let mut record = Vec::new();
+            write_float(float, NumberRule::Record, &mut record);
+            assert!(Decimal::of(&record) == Decimal::of(expected.as_bytes()), "{expected}");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::value::Kind;
 pub struct Parser {
     limits: Limits,
     numbers: NumberRule,
-    cache: ShapeCache,
+    pub(crate) cache: ShapeCache,
 }
 
 impl Parser {
@@ -351,5 +351,25 @@ impl Run<'_> {
         let order = self.tape.order.len() as u32;
         self.tape.order.extend_from_slice(&sorted);
         Ok(Extent { count, order, shape })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_takes_back_all_that_was_put_on_the_tape() {
+        let (mut parser, mut tape) = (Parser::new(Limits::default()), Tape::default());
+        let source = br#"{"a":[{"y":1,"x":2}]} {"b":[{"y":1,"x":2},{"x":1,"z":2}],"b":0}"#;
+        parser.parse(&mut tape, source, 0..22).unwrap();
+        let sizes = |tape: &Tape| (tape.nodes.len(), tape.order.len(), tape.shapes.len());
+        let before = sizes(&tape);
+        for _ in 0..3 {
+            parser.parse(&mut tape, source, 22..source.len()).unwrap_err();
+            assert_eq!(sizes(&tape), before);
+        }
+        parser.parse(&mut tape, source, 0..22).unwrap();
+        assert_eq!(tape.nodes.len(), 2 * before.0);
     }
 }

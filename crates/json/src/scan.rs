@@ -54,5 +54,13 @@ mod tests {
             let expected = (from..bytes.len()).find(|&at| matches!(bytes[at], b'"' | b'\\' | 0..0x20));
             prop_assert_eq!(plain_end(&bytes, from), expected.unwrap_or(bytes.len().max(from)));
         }
+
+        #[test]
+        fn counts_digits_as_a_plain_loop_does(text in "[0-9]{0,17}[^0-9]?[0-9]{0,17}.{0,3}") {
+            let block: Vec<u8> = text.bytes().take(16).collect();
+            let mut runs = block.split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len);
+            let expected = (runs.clone().count() > 2 && block.len() == 16).then(|| (runs.next().unwrap(), runs.next().unwrap()));
+            prop_assert_eq!(digit_runs(text.as_bytes()), expected);
+        }
     }
 }

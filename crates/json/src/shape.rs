@@ -29,6 +29,8 @@ pub struct Shape {
     /// `"key":` of every key, one after the other.
     prefixes: Box<[u8]>,
     entries: Box<[Entry]>,
+    /// Of the unescaped keys: tells most names apart without comparing them.
+    signatures: Box<[u64]>,
 }
 
 struct Entry {
@@ -41,13 +43,24 @@ impl Shape {
     /// The shape of an object with these keys, which are in canonical order.
     pub(crate) fn new<'a>(keys: impl Iterator<Item = Key<'a>>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let (mut prefixes, mut entries) = (Vec::new(), Vec::new());
+        let (mut prefixes, mut entries, mut signatures) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys {
             let prefix = key.prefix();
             prefixes.extend_from_slice(&prefix);
             entries.push(Entry { end: prefixes.len() as u32, escaped: prefix.contains(&b'\\') });
+            signatures.push(signature(key.as_str().as_bytes()));
         }
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), prefixes: prefixes.into(), entries: entries.into() }
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            prefixes: prefixes.into(),
+            entries: entries.into(),
+            signatures: signatures.into(),
+        }
+    }
+
+    /// Memory that the shape takes; roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.prefixes.len() + size_of_val(&*self.entries) + size_of_val(&*self.signatures)
     }
 
     /// A number that no other shape of this process has or will have. Another parser, or the same one after
@@ -76,13 +89,27 @@ impl Shape {
 
     /// The position of the (unescaped) key.
     pub fn position(&self, key: &str) -> Option<usize> {
-        self.keys().position(|candidate| candidate.is(key))
+        let signature = signature(key.as_bytes());
+        let alike = self.signatures.iter().enumerate().filter(|&(_, &candidate)| candidate == signature);
+        alike
+            .map(|(position, _)| position)
+            .find(|&position| self.key(position).is_some_and(|name| name.is(key)))
     }
 
     /// The canonical `"key":` of every key, in order and without anything between: equal for equal shapes.
     pub fn prefixes(&self) -> &[u8] {
         &self.prefixes
     }
+}
+
+/// Length, first three and last four bytes.
+fn signature(key: &[u8]) -> u64 {
+    let mut parts = [0; 8];
+    let (first, last) = (key.len().min(3), key.len().min(4));
+    parts[0] = key.len() as u8;
+    parts[1..=first].copy_from_slice(&key[..first]);
+    parts[4..4 + last].copy_from_slice(&key[key.len() - last..]);
+    u64::from_le_bytes(parts)
 }
 
 /// The keys of a shape in canonical order.
@@ -122,5 +149,27 @@ impl Eq for Shape {}
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shape").field("id", &self.id).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Limits, Parser, Tape};
+
+    #[test]
+    fn names_that_look_alike_are_told_apart() {
+        let source = br#"{"departure_a_minutes":0,"departure_b_minutes":1,"":2,"d":3,"\n":4}"#;
+        let (mut parser, mut tape) = (Parser::new(Limits::default()), Tape::default());
+        let root = parser.parse(&mut tape, source, 0..source.len()).unwrap();
+        let root = tape.value(source, root);
+        for (name, raw) in
+            [("departure_a_minutes", "0"), ("departure_b_minutes", "1"), ("", "2"), ("d", "3"), ("\n", "4")]
+        {
+            assert_eq!(root.get(name).unwrap().raw(), raw.as_bytes(), "{name}");
+        }
+        for name in ["departure_c_minutes", "departure_a_minute", "dd", "\\n", "\0"] {
+            assert!(root.get(name).is_none(), "{name}");
+        }
+        assert!(root.member(5).is_none() && root.shape().unwrap().key(5).is_none());
     }
 }

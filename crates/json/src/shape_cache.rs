@@ -7,10 +7,10 @@
 //! beginning and part where they differ. An object within an object has a path of its own that begins at the
 //! step of its member, so that `address` is found under `address`.
 //!
-//! Memory is bounded: [`MAX_STEPS`] and [`MAX_TEXT`] for all, [`MAX_CHOICES`] per step (keys that are data
-//! rather than names would fill the tree). A full tree learns nothing until it is [`FORGET_AFTER`] documents
-//! old; then it begins anew, so that a change of data is followed and no stream of ever new keys can make
-//! every document pay for learning.
+//! Memory is bounded: [`MAX_STEPS`] and [`MAX_BYTES`] for the tree, [`MAX_CHOICES`] per step (keys that are
+//! data rather than names would fill it), [`MAX_MEMBERS`] and [`MAX_KEY_BYTES`] per object. A full tree learns
+//! nothing until it is [`FORGET_AFTER`] documents old; then it begins anew, so that a change of data is followed
+//! and no stream of ever new keys can make every document pay for learning.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,12 @@ use crate::key::Key;
 use crate::shape::Shape;
 
 const MAX_STEPS: usize = 4096;
-const MAX_TEXT: usize = 128 << 10;
+/// Of keys and shapes; an object may exceed it by its own.
+const MAX_BYTES: usize = 4 << 20;
 const MAX_CHOICES: usize = 16;
-/// Objects with more members are sorted each time. Positions are stored as `u16`.
+/// Objects with more, or longer, keys are sorted each time.
 const MAX_MEMBERS: usize = 1024;
+const MAX_KEY_BYTES: usize = 32 << 10;
 const FORGET_AFTER: u32 = 4096;
 
 /// Index of a step.
@@ -55,11 +57,10 @@ struct Step {
 }
 
 impl Step {
-    /// A step without key: those that no object takes, and the beginnings of objects.
+    /// A step without key: `LOST`, `DOCUMENT` and the beginnings of objects. Never one of the choices.
     const KEYLESS: Self = Self {
-        // No text has these bytes.
-        head: u128::MAX,
-        mask: u128::MAX,
+        head: 0,
+        mask: 0,
         start: 0,
         len: 0,
         flags: 0,
@@ -94,6 +95,8 @@ pub(crate) struct ShapeCache {
     text: Vec<u8>,
     endings: Vec<Ending>,
     shapes: HashMap<Box<[u8]>, Arc<Shape>>,
+    /// Memory that the above take, apart from the steps; roughly.
+    bytes: usize,
     /// Documents since the tree began.
     age: u32,
 }
@@ -101,7 +104,7 @@ pub(crate) struct ShapeCache {
 impl ShapeCache {
     pub(crate) fn new() -> Self {
         let steps = vec![Step::KEYLESS; 2];
-        Self { steps, text: Vec::new(), endings: Vec::new(), shapes: HashMap::new(), age: 0 }
+        Self { steps, text: Vec::new(), endings: Vec::new(), shapes: HashMap::new(), bytes: 0, age: 0 }
     }
 
     /// Call before each document: the only time at which the tree may be forgotten.
@@ -113,7 +116,7 @@ impl ShapeCache {
     }
 
     fn is_full(&self) -> bool {
-        self.steps.len() >= MAX_STEPS || self.text.len() >= MAX_TEXT
+        self.steps.len() >= MAX_STEPS || self.bytes >= MAX_BYTES
     }
 
     /// Where the objects begin that are the value of a member, or `LOST`.
@@ -124,12 +127,12 @@ impl ShapeCache {
     /// The step whose `"key":` stands at `at`. Fails near the end of the bytes, too.
     #[inline(always)]
     pub(crate) fn ahead(&mut self, step: StepId, bytes: &[u8], at: usize) -> Option<Ahead> {
-        let head = u128::from_le_bytes(*bytes.get(at..)?.first_chunk::<HEAD>()?);
         let first = self.steps[step as usize].child;
-        match self.matches(first, head, bytes, at) {
-            None if first != LOST => self.ahead_later(step, head, bytes, at),
-            found => found,
+        if first == LOST {
+            return None;
         }
+        let head = u128::from_le_bytes(*bytes.get(at..)?.first_chunk::<HEAD>()?);
+        self.matches(first, head, bytes, at).or_else(|| self.ahead_later(step, head, bytes, at))
     }
 
     /// One of the other choices, which becomes the first.
@@ -193,7 +196,8 @@ impl ShapeCache {
         sorted: &[u32],
         key: impl Fn(u32) -> Key<'k>,
     ) -> Option<&mut Ending> {
-        if owner == LOST || keys.len() > MAX_MEMBERS || self.is_full() {
+        let key_bytes: usize = keys.iter().map(|&at| key(at).quoted_as_written().len()).sum();
+        if owner == LOST || keys.len() > MAX_MEMBERS || key_bytes > MAX_KEY_BYTES || self.is_full() {
             return None;
         }
         let mut step = self.inside(owner);
@@ -212,6 +216,7 @@ impl ShapeCache {
             Some(known) => Arc::clone(known),
             None => {
                 let shape = Arc::new(shape);
+                self.bytes += shape.bytes() + shape.prefixes().len();
                 self.shapes.insert(shape.prefixes().into(), Arc::clone(&shape));
                 shape
             }
@@ -219,6 +224,7 @@ impl ShapeCache {
         // Key nodes ascend in the source order: sorting the positions by them puts each where its key stands.
         let mut ranks: Vec<u16> = (0..).take(sorted.len()).collect();
         ranks.sort_by_key(|&rank| sorted[usize::from(rank)]);
+        self.bytes += size_of::<Ending>() + size_of_val(&*ranks);
         self.endings.push(Ending { shape, ranks: ranks.into(), in_order: sorted == keys, tape_slot: 0 });
         self.steps[step as usize].ending = self.endings.len() as u32;
         self.endings.last_mut()
@@ -232,12 +238,13 @@ impl ShapeCache {
             choices += 1;
             candidate = self.steps[candidate as usize].sibling;
         }
-        if choices >= MAX_CHOICES || quoted.len() > MAX_TEXT - self.text.len().min(MAX_TEXT) {
+        if choices >= MAX_CHOICES {
             return None;
         }
         let start = self.text.len() as u32;
         self.text.extend_from_slice(quoted);
         self.text.push(b':');
+        self.bytes += quoted.len() + 1;
         let text = &self.text[start as usize..];
         let (mut head, mut mask) = ([0; HEAD], [0; HEAD]);
         let len = text.len().min(HEAD);
@@ -259,5 +266,91 @@ impl ShapeCache {
     fn add(&mut self, step: Step) -> StepId {
         self.steps.push(step);
         (self.steps.len() - 1) as StepId
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Limits, Parser, Tape};
+
+    /// The shape of a document, if it has one, when it is parsed once more.
+    fn shape(parser: &mut Parser, document: &str) -> Option<Arc<Shape>> {
+        let mut tape = Tape::default();
+        let root = parser.parse(&mut tape, document.as_bytes(), 0..document.len()).unwrap();
+        tape.value(document.as_bytes(), root).shape().cloned()
+    }
+
+    #[test]
+    fn equal_keys_in_any_order_and_spelling_share_a_shape() {
+        let mut parser = Parser::new(Limits::default());
+        let first = shape(&mut parser, r#"{"a":1,"b":2}"#).unwrap();
+        for document in [r#"{"b":1,"a":2}"#, r#"{ "a" : 1, "b" : {} }"#, r#"{"\u0061":1,"b":2}"#] {
+            assert_eq!(shape(&mut parser, document).unwrap().id(), first.id(), "{document}");
+        }
+        let other = shape(&mut parser, r#"{"a":1,"c":2}"#).unwrap();
+        assert!(other != first && other.id() != first.id());
+        let elsewhere = shape(&mut Parser::new(Limits::default()), r#"{"a":1,"b":2}"#).unwrap();
+        assert!(elsewhere == first && elsewhere.id() != first.id());
+    }
+
+    #[test]
+    fn an_object_has_the_shape_of_its_place_and_of_its_keys() {
+        let mut parser = Parser::new(Limits::default());
+        let document = r#"{"home":{"y":1,"x":2},"work":[{"x":1,"y":2},{"z":1}]}"#;
+        shape(&mut parser, document).unwrap();
+        let mut tape = Tape::default();
+        let root = parser.parse(&mut tape, document.as_bytes(), 0..document.len()).unwrap();
+        let root = tape.value(document.as_bytes(), root);
+        let work: Vec<_> =
+            root.get("work").unwrap().elements().map(|object| object.shape().unwrap().id()).collect();
+        assert_eq!(root.get("home").unwrap().shape().unwrap().id(), work[0]);
+        assert_ne!(work[0], work[1]);
+    }
+
+    #[test]
+    fn keys_that_are_data_do_not_fill_the_tree() {
+        let mut parser = Parser::new(Limits::default());
+        for id in 0..10_000 {
+            shape(&mut parser, &format!(r#"{{"tail":"x","seen":{{"id{id}":1,"id{}":2}}}}"#, id + 1));
+        }
+        assert!(parser.cache.steps.len() < 2 * MAX_CHOICES + 8, "{} steps", parser.cache.steps.len());
+        assert!(shape(&mut parser, r#"{"tail":"x","seen":{}}"#).is_some());
+    }
+
+    #[test]
+    fn a_full_tree_begins_anew_and_stays_bounded() {
+        let mut parser = Parser::new(Limits::default());
+        let (mut forgotten, mut before) = (0, 0);
+        for round in 0..3 * FORGET_AFTER {
+            // Ever new sequences of few keys: each step has few choices.
+            let keys: Vec<_> = (0..12)
+                .map(|bit| format!(r#""{}{bit}":0"#, ["a", "b"][(round as usize >> bit) & 1]))
+                .collect();
+            shape(&mut parser, &format!("{{{}}}", keys.join(",")));
+            let steps = parser.cache.steps.len();
+            assert!(steps <= MAX_STEPS + MAX_MEMBERS && parser.cache.bytes <= MAX_BYTES + MAX_KEY_BYTES);
+            forgotten += usize::from(steps < before);
+            before = steps;
+        }
+        assert_eq!(forgotten, 2);
+        while shape(&mut parser, r#"{"steady":0}"#).is_none() {
+            assert!(parser.cache.age <= FORGET_AFTER, "a full tree is forgotten at that age");
+        }
+    }
+
+    #[test]
+    fn long_keys_are_not_kept() {
+        let mut parser = Parser::new(Limits::default());
+        let long = "k".repeat(MAX_KEY_BYTES);
+        assert!(shape(&mut parser, &format!(r#"{{"{long}":0}}"#)).is_none());
+        let half = "k".repeat(MAX_KEY_BYTES / 2);
+        for end in 0..1000 {
+            shape(&mut parser, &format!(r#"{{"{half}":0,"{}":0}}"#, end % 15));
+            shape(&mut parser, &format!(r#"{{"{end}":0}}"#));
+        }
+        assert!(parser.cache.bytes <= MAX_BYTES + 4 * MAX_KEY_BYTES, "{} bytes", parser.cache.bytes);
     }
 }

@@ -49,7 +49,7 @@ impl Node {
     }
 
     pub(crate) fn kind(self) -> Kind {
-        Kind::ALL[(self.tag & 7) as usize % Kind::ALL.len()]
+        Kind::BY_TAG[(self.tag & 7) as usize]
     }
 
     pub(crate) fn has(self, flag: u32) -> bool {

@@ -27,8 +27,17 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Object, Self::Array, Self::String, Self::Number, Self::True, Self::False, Self::Null];
+    /// By the low three bits of a node's tag; the eighth never occurs.
+    pub(crate) const BY_TAG: [Self; 8] = [
+        Self::Object,
+        Self::Array,
+        Self::String,
+        Self::Number,
+        Self::True,
+        Self::False,
+        Self::Null,
+        Self::Null,
+    ];
 }
 
 /// A value of a parsed document. Cheap to copy; borrows the tape and the source buffer.
@@ -132,7 +141,13 @@ impl<'a> Value<'a> {
 
     /// The member of that (unescaped) name.
     pub fn get(self, key: &str) -> Option<Value<'a>> {
-        self.members().find_map(|(name, value)| name.is(key).then_some(value))
+        match self.shape() {
+            Some(shape) => {
+                let node = *self.tape.order_of(self.index).get(shape.position(key)?)?;
+                Some(Value::new(self.tape, self.source, node + 1))
+            }
+            None => self.members().find_map(|(name, value)| name.is(key).then_some(value)),
+        }
     }
 
     /// Follows a pointer (RFC 6901). Array indexes are `0` or digits without a leading zero; `-` finds

@@ -126,8 +126,15 @@ fn size_and_depth_are_bounded() {
     let nested = |depth| [vec![b'['; depth], vec![b']'; depth]].concat();
     assert!(canonical(&nested(usize::from(Limits::DEEPEST)), limits).is_ok());
     assert_eq!(canonical(&nested(1_000_000), limits).map_err(|e| e.kind), Err(ParseErrorKind::TooDeep));
+    let wide = format!("[{}[[]]]", "[{}],".repeat(1000));
+    assert!(canonical(wide.as_bytes(), limits_of(3)).is_ok(), "depth is not the number of containers");
+    assert!(canonical(wide.as_bytes(), limits_of(2)).is_err());
     let objects = "{\"a\":".repeat(1_000_000);
     assert_eq!(canonical(objects.as_bytes(), limits).map_err(|e| e.kind), Err(ParseErrorKind::TooDeep));
+}
+
+fn limits_of(max_depth: u16) -> Limits {
+    Limits { max_depth, ..Limits::default() }
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub fn check(parser: &mut Parser, documents: &[&[u8]]) {
     let (mut source, mut ranges) = (Vec::new(), Vec::new());
     for (at, document) in documents.iter().enumerate() {
         // Something that would continue a string, a number or a key stands behind each document.
-        source.extend_from_slice([&b"\"a\":1,"[..], b"7.5", b"\\\"", b"\"", b"\xFF"][at % 5]);
+        source.extend_from_slice([&b"\"a\":1,"[..], b"7.5", b"\\\"", b"\"", &[0xFF; 20], &[0; 20]][at % 6]);
         ranges.push(source.len()..source.len() + document.len());
         source.extend_from_slice(document);
     }
