@@ -60,6 +60,7 @@ class Entities:
         self.identities: list[Identity] = []
         self.failure: Exception | None = None
         self.changes: asyncio.Queue[int] = asyncio.Queue()
+        self.ended = asyncio.Event()
 
     async def Get(  # noqa: N802 - the name of the method
         self, request: entity_pb2.GetRequest, context: object
@@ -73,11 +74,11 @@ class Entities:
     async def Changes(  # noqa: N802 - as above
         self, request: entity_pb2.ChangesRequest, context: object
     ) -> AsyncIterator[entity_pb2.ChangesResponse]:
-        while True:
-            seq = await self.changes.get()
-            if seq < 0:
-                return
-            yield entity_pb2.ChangesResponse(resume_after_seq=seq)
+        try:
+            while (seq := await self.changes.get()) >= 0:
+                yield entity_pb2.ChangesResponse(resume_after_seq=seq)
+        finally:
+            self.ended.set()
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers the two methods."""

@@ -254,6 +254,7 @@ async def test_server_stream_ends_when_the_tenant_is_suspended(
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await call.read()
     assert refusal_of(failed.value).reason == "TENANT_SUSPENDED"
+    assert served.entities.ended.is_set(), "what the handler held is given back at once"
 
 
 async def test_server_stream_that_ends_by_itself(

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -270,10 +270,11 @@ class _Gate:
         if not inspect.isasyncgen(responses):
             await responses
             return
-        async for response in responses:
-            if identity is not None:
-                await self.authenticator.served(identity.tenant.name)
-            await context.write(response)
+        async with aclosing(responses):  # what a handler holds is given back now, however its stream ends
+            async for response in responses:
+                if identity is not None:
+                    await self.authenticator.served(identity.tenant.name)
+                await context.write(response)
 
     async def _refuse(self, error: Exception, context: Context, outcome: Outcome) -> None:
         """Ends the RPC with the error as a rich status. Raises AbortError."""
