@@ -49,12 +49,12 @@ impl Random {
             9 => ("credit_limit", (number % 50 * 500).to_string()),
             10 => ("order_count", (number % 2000).to_string()),
             11 => ("risk_score", format!("0.{number}1")),
-            12 => ("active", (number % 2 == 0).to_string()),
+            12 => ("active", (number.is_multiple_of(2)).to_string()),
             13 => ("description", format!("\"{}\"", self.words(34))),
             14 => ("notes", format!("\"{}\"", self.words(8))),
             15 => {
                 let (street, city) = (self.words(2), self.words(1));
-                let residential = number % 2 == 0;
+                let residential = number.is_multiple_of(2);
                 let zip = number % 100_000;
                 let address = format!(
                     r#"{{"street":"{street}","city":"{city}","zip":"{zip:05}","country":"GB","residential":{residential}}}"#

@@ -1,7 +1,6 @@
 //! From one version of a document to the next.
 
 use intelgraph_json::Value;
-use zeroize::Zeroize;
 
 use crate::encoded::{self, Kind, put_member_operation, put_operation};
 use crate::error::DiffError;
@@ -10,6 +9,7 @@ use crate::keyed::KeyedArrays;
 use crate::nested::{Comparison, Nested};
 use crate::rewrite::HeadRewrite;
 use crate::walk::{Step, walk};
+use crate::wipe::wipe;
 
 /// What became of a top-level member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +111,8 @@ impl Differ {
     /// Overwrites what is left of the documents compared so far. Dropping the differ does so too; a differ
     /// that is kept calls it where plaintext may not outlive the batch.
     pub fn wipe(&mut self) {
-        self.rewrite.zeroize();
-        self.canonical.zeroize();
+        self.rewrite.wipe();
+        wipe(&mut self.canonical);
         self.nested.wipe();
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Document<'a> {
     root: Option<Node<'a>>,
     spans: Spans,
     work: u64,
+    /// What the document may have grown to: its length and that of all that was put into it.
+    length: usize,
 }
 
 enum Node<'a> {
@@ -30,7 +32,7 @@ impl<'a> Document<'a> {
         let members =
             |head: &'a Head| head.members().map(|member| (member.body(), Node::Text(member.value())));
         let root = head.map(|head| Node::Object(members(head).collect()));
-        Self { root, spans: Spans::default(), work: 0 }
+        Self { root, spans: Spans::default(), work: 0, length: head.map_or(0, |head| head.json().len()) }
     }
 
     /// Whether there is a document.
@@ -47,6 +49,7 @@ impl<'a> Document<'a> {
     pub fn apply(&mut self, number: usize, operation: &Operation<'a>) -> Result<(), DiffError> {
         if operation.kind != Kind::Remove {
             self.spans.check(operation.new)?;
+            self.length += operation.new.len();
         }
         let no_place = DiffError::NoSuchPlace { operation: number };
         let mut steps = operation.path.steps();
@@ -94,10 +97,9 @@ impl<'a> Document<'a> {
             Some(Node::Array(_)) => return Err(DiffError::NotADocument),
             Some(Node::Object(members)) => members,
         };
-        let mut head = HeadRewrite::default();
-        head.begin();
+        let mut head = HeadRewrite::with_capacity(self.length);
         for (body, value) in members {
-            head.append(&[b"\"", *body, b"\":"].concat(), |out| value.write(out));
+            head.append_written(body, |out| value.write(out));
         }
         head.end();
         head.finish().map(Some)

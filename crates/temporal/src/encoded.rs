@@ -14,10 +14,9 @@
 //! at its index or behind the last, `d` closes the gap. A path without steps is the document itself: `a`
 //! begins it, `d` ends it. Each operation carries all that its inverse needs.
 
-use zeroize::Zeroize;
-
 use crate::error::DiffError;
 use crate::spans::is_string_body;
+use crate::wipe::wipe;
 
 /// The format that this version writes and reads.
 pub const DIFF_FORMAT: u8 = 1;
@@ -66,7 +65,7 @@ impl PathBuf {
     }
 
     pub fn wipe(&mut self) {
-        self.bytes.zeroize();
+        wipe(&mut self.bytes);
         self.steps = 0;
     }
 

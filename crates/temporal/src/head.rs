@@ -12,6 +12,7 @@ use crate::key_order::{escape, unescape};
 use crate::member_table::{MemberTable, MemberTableBuf};
 use crate::rewrite::HeadRewrite;
 use crate::spans::Spans;
+use crate::wipe::wipe;
 
 /// An entity's current document: its canonical JSON together with where its top-level members are.
 ///
@@ -35,7 +36,7 @@ impl Head {
     pub fn of_value(document: Value<'_>) -> Result<Self, DiffError> {
         let (mut rewrite, mut canonical) = (HeadRewrite::default(), Vec::new());
         rewrite.document(document, &mut canonical)?;
-        canonical.zeroize();
+        wipe(&mut canonical);
         rewrite.finish()
     }
 

@@ -6,10 +6,17 @@ use std::cmp::Ordering;
 /// Compares two keys, each as canonical text writes it between its quotes, by the UTF-16 code units of the
 /// unescaped text (RFC 8785 §3.2.3).
 pub(crate) fn key_order(a: &[u8], b: &[u8]) -> Ordering {
-    if a.contains(&b'\\') || b.contains(&b'\\') {
-        return utf16_order(unescape(a).as_bytes(), unescape(b).as_bytes());
+    let mut escaped = false;
+    let differs = a.iter().zip(b).position(|(x, y)| {
+        escaped |= *x == b'\\' || *y == b'\\';
+        x != y
+    });
+    match differs {
+        None => a.len().cmp(&b.len()),
+        // The bytes before are the same; without an escape among them the two that differ decide.
+        Some(at) if !escaped => utf16_order(&a[at..], &b[at..]),
+        Some(_) => utf16_order(unescape(a).as_bytes(), unescape(b).as_bytes()),
     }
-    utf16_order(a, b)
 }
 
 /// UTF-8 sorts like UTF-16 except that the characters above U+FFFF (lead bytes F0 and up) come before

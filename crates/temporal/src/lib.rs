@@ -59,6 +59,7 @@ mod rewrite;
 mod sequence;
 mod spans;
 mod walk;
+mod wipe;
 
 pub use apply::{apply, revert};
 pub use as_of::{AsOf, VersionTime};

@@ -1,12 +1,12 @@
 //! Writing a new head from an old one: what lies unchanged between two changes is copied at once.
 
 use intelgraph_json::Value;
-use zeroize::Zeroize;
 
 use crate::error::DiffError;
 use crate::head::{Head, Member};
 use crate::member_table::MemberTableBuf;
 use crate::walk::{Progress, canonical_text};
+use crate::wipe::wipe;
 
 /// A head in the making. Reused from document to document; overwritten when it is dropped.
 ///
@@ -22,6 +22,13 @@ pub(crate) struct HeadRewrite {
 }
 
 impl HeadRewrite {
+    /// Room for a text of about that length.
+    pub fn with_capacity(text: usize) -> Self {
+        let mut rewrite = Self::default();
+        rewrite.text.reserve(text);
+        rewrite
+    }
+
     pub fn begin(&mut self) {
         self.text.clear();
         self.table.clear();
@@ -40,7 +47,7 @@ impl HeadRewrite {
     /// Adds a member before the one that the walk has come to.
     pub fn add(&mut self, old: &Head, at: &Progress, prefix: &[u8], value: &[u8]) {
         self.keep(old, at.old, at.offset);
-        self.append(prefix, |text| text.extend_from_slice(value));
+        self.append(prefix, value);
     }
 
     /// Leaves out the member that the walk has come to.
@@ -55,14 +62,24 @@ impl HeadRewrite {
         self.end();
     }
 
-    /// Adds a member behind all others; `prefix` is the quoted key with its colon, `write` appends the value.
+    /// Adds a member behind all others; `prefix` is the quoted key with its colon.
     #[inline]
-    pub fn append(&mut self, prefix: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+    fn append(&mut self, prefix: &[u8], value: &[u8]) {
         self.text.push(if self.text.is_empty() { b'{' } else { b',' });
         self.text.extend_from_slice(prefix);
+        self.text.extend_from_slice(value);
+        self.table.push(prefix.len(), value.len());
+    }
+
+    /// Adds a member behind all others; `body` is what stands between the quotes of its key, and `write`
+    /// appends its value.
+    pub fn append_written(&mut self, body: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        self.text.extend_from_slice(if self.text.is_empty() { b"{\"" } else { b",\"" });
+        self.text.extend_from_slice(body);
+        self.text.extend_from_slice(b"\":");
         let start = self.text.len();
         write(&mut self.text);
-        self.table.push(prefix.len(), self.text.len() - start);
+        self.table.push(body.len() + 3, self.text.len() - start);
     }
 
     /// Closes the object.
@@ -78,10 +95,16 @@ impl HeadRewrite {
         self.begin();
         for (key, value) in document.sorted_members() {
             let value = canonical_text(value, canonical);
-            self.append(&key.prefix(), |text| text.extend_from_slice(value));
+            self.append(&key.prefix(), value);
         }
         self.end();
         Ok(())
+    }
+
+    /// Overwrites the text.
+    pub fn wipe(&mut self) {
+        wipe(&mut self.text);
+        self.begin();
     }
 
     /// The head that was written.
@@ -110,15 +133,8 @@ impl HeadRewrite {
     }
 }
 
-impl Zeroize for HeadRewrite {
-    fn zeroize(&mut self) {
-        self.text.zeroize();
-        self.table.clear();
-    }
-}
-
 impl Drop for HeadRewrite {
     fn drop(&mut self) {
-        self.zeroize();
+        self.wipe();
     }
 }
