@@ -182,7 +182,7 @@ fn value(field: usize, words: &[&str], random: &mut Random) -> Field {
         10 => json!(random.below(2000)),
         11 => json!(random.below(1_000_000) as f64 / 1e6),
         12 => json!(random.below(2) == 0),
-        13 => json!(text(words, random, 260) + if random.below(10) == 0 { "\nsecond \"line\"" } else { "" }),
+        13 => json!(text(words, random, 224) + if random.below(10) == 0 { "\nsecond \"line\"" } else { "" }),
         14 if random.below(10) == 0 => Value::Null,
         14 => json!(text(words, random, 60)),
         15 => {
