@@ -20,7 +20,7 @@ pub enum DiffError {
         "operation {operation} has no place in the document; apply the diff to the version that it was made from"
     )]
     NoSuchPlace {
-        /// Ordinal of the operation within the diff, from 0.
+        /// Ordinal of the operation in the order in which they are carried out, from 0.
         operation: usize,
     },
     /// The document holds another value than the one that the diff replaces.
@@ -28,7 +28,7 @@ pub enum DiffError {
         "operation {operation} expects another value; apply the diff to the version that it was made from"
     )]
     OldValueDiffers {
-        /// Ordinal of the operation within the diff, from 0.
+        /// Ordinal of the operation in the order in which they are carried out, from 0.
         operation: usize,
     },
     /// The hash in the diff is not that of the document.

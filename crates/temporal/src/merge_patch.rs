@@ -15,7 +15,8 @@ use crate::spans::Spans;
 pub fn to_merge_patch(diff: &[u8]) -> Result<Option<Vec<u8>>, DiffError> {
     let mut patch = Patch::Members(Vec::new());
     let mut spans = Spans::default();
-    for operation in EncodedDiff::parse(diff)?.operations() {
+    let diff = EncodedDiff::parse(diff)?;
+    for operation in diff.operations() {
         let operation = operation?;
         check_texts(&operation, &mut spans)?;
         if value(&operation)?.and_then(|value| patch.set(&operation, value)).is_none() {
@@ -24,14 +25,13 @@ pub fn to_merge_patch(diff: &[u8]) -> Result<Option<Vec<u8>>, DiffError> {
     }
     let mut out = Vec::new();
     patch.write(&mut out);
-    Ok(Some(out))
+    Ok((diff.resulting_hash() != 0).then_some(out))
 }
 
 /// What the patch holds at the path of an operation.
 fn value(operation: &Operation<'_>) -> Result<Option<Vec<u8>>, DiffError> {
     if operation.kind == Kind::Remove {
-        let is_root = operation.path.steps().len() == 0;
-        return Ok((!is_root).then(|| b"null".to_vec()));
+        return Ok(Some(b"null".to_vec()));
     }
     let new = Text::scan(operation.new)?;
     let mut out = Vec::new();

@@ -1,11 +1,13 @@
 //! JSON Patch (RFC 6902) from outside, applied to a document.
 //!
-//! The semantics are those of the `json-patch` crate, which runs one operation at a time here, because what a
-//! patch may grow a document to has to be known before it is grown: thirty `copy` operations make gigabytes.
+//! The semantics are those of the `json-patch` crate, which runs one operation at a time here, because what an
+//! operation makes of a document has to be known before it is made: thirty `copy` operations are gigabytes.
 
 use intelgraph_json::{Limits, ParseError, Parser, Tape, canonical};
 use json_patch::{PatchErrorKind, PatchOperation, jsonptr::Pointer};
 use serde_json::Value;
+
+use crate::encoded::MAX_WORK;
 
 /// Why a patch was not applied. No variant holds a value of the document or the patch.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,12 @@ pub enum PatchError {
         /// Ordinal of the operation within the patch, from 0.
         operation: usize,
     },
+    /// The patch copies and moves more than [`MAX_WORK`] bytes and elements.
+    #[error("operation {operation} is more work than a patch may be; send it in parts")]
+    TooMuchWork {
+        /// Ordinal of the operation within the patch, from 0.
+        operation: usize,
+    },
     /// The document would become larger or deeper than the limits allow.
     #[error("operation {operation} makes the document larger or deeper than the limits allow")]
     TooLarge {
@@ -58,21 +66,18 @@ pub fn apply_json_patch(document: &[u8], patch: &[u8], limits: Limits) -> Result
         return Err(PatchError::Operation { operation: 0 });
     };
     let max_depth = usize::from(limits.max_depth.min(Limits::DEEPEST));
-    let mut size = Size::of(&document).bytes;
+    let (mut bytes, mut work) = (Size::of(&document).bytes, 0);
     for (number, operation) in operations.into_iter().enumerate() {
         let operation = serde_json::from_value::<PatchOperation>(operation)
             .map_err(|_| PatchError::Operation { operation: number })?;
-        let grown = growth(&document, &operation);
-        size = size.saturating_add(grown.bytes);
-        if grown.depth > max_depth {
+        let effect = Effect::of(&operation, &document);
+        bytes = (bytes + effect.written.bytes).saturating_sub(effect.freed);
+        if bytes > limits.max_bytes as usize || effect.written.depth > max_depth {
             return Err(PatchError::TooLarge { operation: number });
         }
-        if size > limits.max_bytes as usize {
-            // The sum counts what was removed again; only now is it worth looking.
-            size = Size::of(&document).bytes.saturating_add(grown.bytes);
-            if size > limits.max_bytes as usize {
-                return Err(PatchError::TooLarge { operation: number });
-            }
+        work += effect.work();
+        if work > MAX_WORK as usize {
+            return Err(PatchError::TooMuchWork { operation: number });
         }
         json_patch::patch_unsafe(&mut document, std::slice::from_ref(&operation))
             .map_err(|error| refused(&error.kind, number))?;
@@ -125,15 +130,79 @@ impl Size {
     }
 }
 
-/// What an operation adds to the document, and how deep that comes to lie.
-fn growth(document: &Value, operation: &PatchOperation) -> Size {
-    let at = |path: &Pointer, size: Size| Size { depth: path.tokens().count() + size.depth, ..size };
-    let found = |from: &Pointer| from.resolve(document).map_or(Size::default(), Size::of);
-    match operation {
-        PatchOperation::Add(add) => at(&add.path, Size::of(&add.value)),
-        PatchOperation::Replace(replace) => at(&replace.path, Size::of(&replace.value)),
-        PatchOperation::Copy(copy) => at(&copy.path, found(&copy.from)),
-        PatchOperation::Move(mov) => Size { bytes: 0, ..at(&mov.path, found(&mov.from)) },
-        PatchOperation::Remove(_) | PatchOperation::Test(_) => Size::default(),
+/// What an operation does to the size of the document, and what that costs.
+#[derive(Default)]
+struct Effect {
+    /// What it writes, and how deep that comes to lie.
+    written: Size,
+    /// Bytes of what it takes out or overwrites.
+    freed: usize,
+    /// Elements of the arrays that it inserts into or removes from.
+    shifted: usize,
+}
+
+impl Effect {
+    fn of(operation: &PatchOperation, document: &Value) -> Self {
+        let mut effect = Self::default();
+        match operation {
+            PatchOperation::Add(add) => effect.put(document, &add.path, Size::of(&add.value)),
+            PatchOperation::Copy(copy) => effect.put(document, &copy.path, size_at(document, &copy.from)),
+            PatchOperation::Move(mov) => {
+                effect.take(document, &mov.from);
+                effect.put(document, &mov.path, size_at(document, &mov.from));
+            }
+            PatchOperation::Remove(remove) => effect.take(document, &remove.path),
+            PatchOperation::Replace(replace) => {
+                effect.freed = size_at(document, &replace.path).bytes;
+                let size = Size::of(&replace.value);
+                effect.written = Size { depth: replace.path.count() + size.depth, ..size };
+            }
+            PatchOperation::Test(_) => {}
+        }
+        effect
+    }
+
+    fn put(&mut self, document: &Value, path: &Pointer, size: Size) {
+        let (name, shifted) = (name_len(document, path), elements_around(document, path));
+        self.written = Size { bytes: size.bytes + name, depth: path.count() + size.depth };
+        self.shifted += shifted;
+        // In an object it takes the place of what is there.
+        if shifted == 0 && path.resolve(document).is_ok() {
+            self.freed += size_at(document, path).bytes + name;
+        }
+    }
+
+    fn take(&mut self, document: &Value, path: &Pointer) {
+        self.freed += size_at(document, path).bytes + name_len(document, path);
+        self.shifted += elements_around(document, path);
+    }
+
+    /// In the units of [`MAX_WORK`].
+    fn work(&self) -> usize {
+        1 + self.written.bytes + self.freed + self.shifted
+    }
+}
+
+fn size_at(document: &Value, path: &Pointer) -> Size {
+    path.resolve(document).map_or(Size::default(), Size::of)
+}
+
+fn container<'d>(document: &'d Value, path: &Pointer) -> Option<&'d Value> {
+    path.parent()?.resolve(document).ok()
+}
+
+/// Bytes of the member's name, as [`Size`] counts it; an element has none.
+fn name_len(document: &Value, path: &Pointer) -> usize {
+    match (container(document, path), path.last()) {
+        (Some(Value::Object(_)), Some(name)) => name.decoded().len() + 3,
+        _ => 0,
+    }
+}
+
+/// Elements of the array that the path leads into.
+fn elements_around(document: &Value, path: &Pointer) -> usize {
+    match container(document, path) {
+        Some(Value::Array(elements)) => elements.len(),
+        _ => 0,
     }
 }

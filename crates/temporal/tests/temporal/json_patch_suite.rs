@@ -138,6 +138,21 @@ fn what_was_removed_makes_room() {
 }
 
 #[test]
+fn a_patch_cannot_cost_without_bound() {
+    let document = format!(r#"{{"a":[{}]}}"#, vec!["0"; 100_000].join(","));
+    let shifting = vec![r#"{"op":"add","path":"/a/0","value":0}"#; 1000].join(",");
+    let result = apply_json_patch(document.as_bytes(), format!("[{shifting}]").as_bytes(), Limits::default());
+    assert!(matches!(result, Err(PatchError::TooMuchWork { operation: 100.. })), "{result:?}");
+    let copying = vec![r#"{"op":"copy","from":"/a","path":"/b"}"#; 1000].join(",");
+    let result = apply_json_patch(document.as_bytes(), format!("[{copying}]").as_bytes(), Limits::default());
+    assert!(matches!(result, Err(PatchError::TooMuchWork { operation: 100.. })), "{result:?}");
+    // Replacing every element moves none.
+    let replacing = (0..5000).map(|at| format!(r#"{{"op":"replace","path":"/a/{at}","value":1}}"#));
+    let patch = format!("[{}]", replacing.collect::<Vec<_>>().join(","));
+    assert!(apply_json_patch(document.as_bytes(), patch.as_bytes(), Limits::default()).is_ok());
+}
+
+#[test]
 fn refusals_name_the_operation() {
     let apply =
         |patch: &str| apply_json_patch(br#"{"a":[1]}"#, patch.as_bytes(), Limits::default()).unwrap_err();
