@@ -1,6 +1,7 @@
 """The services of contracts and quarantine: the caller's tenant, pages by token, reports as messages."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from intelgraph.tenants.registry import Tenant
 from tests.contracts.documents import document
 from tests.contracts.test_quarantine import store_entries
 
-CONTEXT = None  # the handlers do not look at it
+CONTEXT: Any = None  # the handlers do not look at it
 
 
 @pytest.fixture

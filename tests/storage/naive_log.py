@@ -65,8 +65,8 @@ class NaiveLog:
         else:
             op = 3 if delete else 1 if gone else 2
             version = head.version + 1 if head else 1
-            base = op == 1 or (snapshot and op == 2) or head is None
-            since_base = 0 if base else head.since_base + 1
+            is_base = head is None or op == 1 or (snapshot and op == 2)
+            since_base = 0 if is_base or head is None else head.since_base + 1
         recorded = (self.rows[-1].recorded_us if self.rows else 1_700_000_000_000_000) + step_us
         self.rows.append(
             Row(

@@ -158,6 +158,24 @@ def test_moved_since_names_the_entity_of_every_later_change(
 
 
 @EXAMPLES
+@given(log=logs(), limit=st.integers(1, 9))
+def test_entities_are_learned_page_by_page(store: Store, log: NaiveLog, limit: int) -> None:
+    async def learn() -> tuple[bytes, int]:
+        tenant_id = await store.tenant_with(log)
+        keys, seq = b"", 0
+        async with store.database.read(tenant_id) as connection:
+            while True:
+                page = await change_log.entities_after(connection, tenant_id, seq, limit)
+                assert len(page.keys) <= 20 * limit
+                if page.seq == seq:
+                    return keys, seq
+                keys, seq = keys + page.keys, page.seq
+
+    expected = b"".join(row.dataset_id.to_bytes(4) + row.entity_id.bytes for row in log.rows)
+    assert store.run(learn()) == (expected, len(log.rows))
+
+
+@EXAMPLES
 @given(
     waiting=st.dictionaries(st.binary(min_size=32, max_size=32), st.uuids(), max_size=8),
     unknown=st.sets(st.binary(min_size=32, max_size=32), max_size=4),

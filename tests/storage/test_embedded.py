@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -228,7 +229,7 @@ def test_a_server_that_is_killed_is_started_again(data_dir: Path) -> None:
             killed = server.pid
             assert killed is not None
             os.kill(killed, signal.SIGKILL)
-            until(lambda killed=killed: server.pid not in (None, killed) and answers(server))
+            until(partial(_replaced, server, killed))
         assert ask(server, "SELECT answer FROM kept") == 42
 
 
@@ -291,6 +292,10 @@ def test_a_statement_and_its_values_never_reach_the_log(data_dir: Path) -> None:
     assert "ready to accept connections" in logged
     for value in ("N14228", "N24211", "N619AA", "N668DN"):
         assert value not in logged
+
+
+def _replaced(server: EmbeddedServer, killed: int) -> bool:
+    return server.pid not in (None, killed) and answers(server)
 
 
 def _through_the_gateways_way(server: EmbeddedServer) -> object:

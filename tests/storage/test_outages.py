@@ -1,6 +1,7 @@
 """PostgreSQL restarted, killed, away, full: pools recover, and callers hear what is the matter meanwhile."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.faults import is_transient, storage_fault
 from intelgraph.storage.settings import StorageSettings
+from tests.parts.postgres import superuser
 from tests.storage.naive_log import ENTITIES, NaiveLog, create_tenant, write
 
 TENANT = UUID(int=1)
@@ -186,18 +188,28 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["/bin/umount", "--lazy", str(disk)], check=True)
 
 
-async def test_a_full_disk_is_said_at_once_and_passes_when_there_is_room(small_disk: Path) -> None:
+@pytest.mark.parametrize(
+    ("left", "log_is_full"), [(24 << 20, False), (10 << 20, True)], ids=["an error", "a crash"]
+)
+async def test_a_full_disk_is_said_at_once_and_passes_when_there_is_room(
+    small_disk: Path, left: int, log_is_full: bool
+) -> None:
     with EmbeddedServer(small_disk) as server:
         opened = await Database.connect(server.addresses(StorageSettings()))
         async with opened.write() as connection:
             await create_tenant(connection, TENANT)
         ballast = small_disk / "ballast"
         free = os.statvfs(small_disk)
-        ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - (24 << 20)))
+        ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - left))
+        if log_is_full:
+            # The next record needs a new segment of the write-ahead log, and without one PostgreSQL crashes.
+            with contextlib.suppress(asyncpg.PostgresError, OSError):
+                await superuser(server, "SELECT pg_switch_wal()", database="intelgraph")
         stored, refusal = await asyncio.wait_for(_fill(opened), 60)
         assert isinstance(refusal, ResourceExhausted)
         assert (refusal.reason, is_transient(refusal)) == ("DISK_FULL", False)
         assert refusal.retry_after is not None
+        assert isinstance(refusal.__cause__, asyncpg.DiskFullError) == (not log_is_full)
 
         ballast.unlink()
         async with asyncio.timeout(30):

@@ -52,6 +52,7 @@ TIMES = b"".join((3600_000_000 * 3).to_bytes(8) for _ in range(500))
 QUERIES: dict[str, tuple[str, tuple[Any, ...], set[str], int]] = {
     # query, arguments after the tenant, indexes, most rows that may be read
     "moved": (change_log._MOVED, (ROWS - 50,), {BY_SEQ}, 60),
+    "entities": (change_log._ENTITIES, (ROWS // 2, 100), {BY_SEQ}, 100),
     "heads": (
         change_log._FETCH_HEADS,
         (1, ENTITY_IDS, ENTITY_IDS, TIMES),

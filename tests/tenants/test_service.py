@@ -1,5 +1,7 @@
 """The service of tenants: what operators do, as messages."""
 
+from typing import Any
+
 import pytest
 
 from intelgraph.errors import InvalidArgument
@@ -9,7 +11,7 @@ from intelgraph.gateway.v1 import tenant_pb2
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import TenantRegistry
 
-CONTEXT = None  # the handlers do not look at it
+CONTEXT: Any = None  # the handlers do not look at it
 
 
 async def test_an_operator_creates_limits_suspends_and_offboards(database: Database) -> None:

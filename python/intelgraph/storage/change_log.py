@@ -156,10 +156,8 @@ FROM page
 
 
 async def entities_after(connection: "Connection", tenant_id: UUID, after_seq: int, limit: int) -> Moved:
-    """The entities of at most `limit` changes after `after_seq`; `seq` is the last of those. For the reader."""
-    row = await connection.fetchrow(_ENTITIES, tenant_id, after_seq, limit)
-    if row is None:
-        raise _clock_missing()
+    """The entities of at most `limit` changes after `after_seq`; `seq` is the last one's. For the reader."""
+    (row,) = await connection.fetch(_ENTITIES, tenant_id, after_seq, limit)
     return Moved(row["keys"] or b"", row["seq"])
 
 

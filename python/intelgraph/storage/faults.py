@@ -45,7 +45,7 @@ def is_transient(error: BaseException) -> bool:
 def _disk_full() -> IntelGraphError:
     return ResourceExhausted(
         "DISK_FULL",
-        "the disk of PostgreSQL is full; nothing of this was stored",
+        "the disk of PostgreSQL is full",
         fix="make room on the volume of PostgreSQL's data directory",
         retry_after=DISK_RETRY_SECONDS,
     )
