@@ -20,11 +20,12 @@ import logging
 import tenacity
 
 from intelgraph import errors
-from intelgraph._core import Bound, Engine, Group, KeyUnavailable
+from intelgraph._core import Bound, Engine, Group
 from intelgraph.ingest import positions
 from intelgraph.ingest.fetch import HeadFetcher
 from intelgraph.ingest.lane import Submission, hand_back, in_turn
 from intelgraph.ingest.positions import Position
+from intelgraph.ingest.refusals import refusal
 from intelgraph.keys.service import KeyService
 from intelgraph.storage import change_log
 from intelgraph.storage.connection import Connection
@@ -152,7 +153,7 @@ class TenantCommitter:
             await self._commit_until_done(flight)
         except Exception as error:  # noqa: BLE001 - every batch gets its reply
             self._engine.abort(self._tenant.tenant_id.bytes)
-            hand_back(flight.submissions, _refusal(error))
+            hand_back(flight.submissions, refusal(error))
         finally:
             for _ in range(taken):
                 self._waiting.task_done()
@@ -294,6 +295,15 @@ class TenantCommitter:
 
     async def _catch_up(self, moved: change_log.Moved) -> None:
         self._engine.catch_up(self._tenant.tenant_id.bytes, moved.keys, moved.seq)
+
+
+async def _each(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _timestamp(unix_us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=unix_us)
 
 
 async def _each(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:

@@ -30,18 +30,15 @@ class HeadFetcher:
         fetch = self._engine.plan_fetch(batch)
         if fetch is None:
             return
-        try:
-            async with self._database.read(tenant.tenant_id) as connection:
-                rows = await change_log.fetch_heads(
-                    connection,
-                    tenant.tenant_id,
-                    batch.dataset_id,
-                    fetch.entities,
-                    fetch.late_entities,
-                    fetch.late_valid_at,
-                )
-            await self._keys.load(tenant, fetch.keys_needed(rows))
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, fetch.supply, rows)
-        finally:
-            fetch.close()
+        async with self._database.read(tenant.tenant_id) as connection:
+            rows = await change_log.fetch_heads(
+                connection,
+                tenant.tenant_id,
+                batch.dataset_id,
+                fetch.entities,
+                fetch.late_entities,
+                fetch.late_valid_at,
+            )
+        await self._keys.load(tenant, fetch.keys_needed(rows))
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, fetch.supply, rows)

@@ -22,6 +22,7 @@ from intelgraph.ingest.committer import TenantCommitter
 from intelgraph.ingest.credit import ByteBudget
 from intelgraph.ingest.lane import Lane, Submission, hand_back
 from intelgraph.ingest.positions import Position
+from intelgraph.ingest.refusals import refusal
 
 _OPEN: Final = ingest_pb2.StreamRequest.OPEN_FIELD_NUMBER
 _BATCH: Final = ingest_pb2.StreamRequest.BATCH_FIELD_NUMBER
@@ -152,8 +153,8 @@ class StreamSession:
             submission.batch = await self._prepare(self._stream, frame)
         except InvalidFrame as error:
             submission.rejection = _rejected(sequence, _malformed(str(error)), len(frame), consumed=True)
-        except errors.IntelGraphError as error:
-            hand_back([submission], error)
+        except Exception as error:  # noqa: BLE001 - every batch gets its reply
+            hand_back([submission], refusal(error))
             return
         self._committer.submit(submission)
 
@@ -199,14 +200,14 @@ class StreamSession:
     async def replies(self) -> AsyncIterator[bytes]:
         """The encoded replies, one for each batch, in the order of the batches.
 
-        Raises:
-            errors.Aborted: `STREAM_FENCED` once another connection has opened the stream.
+        Raises what a batch cannot be sent again for: `STREAM_FENCED` once another connection has opened the stream,
+        or a fault that no retry mends. The batch's sequence is not used up, so nothing is lost.
         """
         while (submission := await self._replies.get()) is not None:
             try:
                 yield await submission.reply
             except errors.IntelGraphError as error:
-                if error.reason == "STREAM_FENCED":
+                if error.retry_after is None:
                     raise
                 yield _rejected(submission.target.sequence, error, submission.size, consumed=False)
 
