@@ -12,7 +12,7 @@ from intelgraph.cli.invocation import Invocation, invocation
 from intelgraph.cli.refusal import print_refusal
 
 if TYPE_CHECKING:
-    from intelgraph.gateway.process import Listening
+    from intelgraph.gateway.lifecycle import Listening
     from intelgraph.gateway.settings import Settings
 
 app = typer.Typer()

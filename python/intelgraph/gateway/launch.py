@@ -10,18 +10,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from intelgraph.gateway import logs
+from intelgraph.gateway.lifecycle import Listening, StopRequests
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
 from intelgraph.keys.unlocking import with_passphrase_asked
 from intelgraph.storage.embedded import EmbeddedServer
 
-if TYPE_CHECKING:
-    from intelgraph.gateway.process import Listening
 
-
-def serve(settings: Settings, listening: "Callable[[Listening], None]") -> None:
+def serve(settings: Settings, listening: Callable[[Listening], None]) -> None:
     """Serves until SIGTERM or SIGINT; calls `listening` once calls are answered.
 
     Raises ConfigurationError, and IntelGraphError for a part that cannot be used.
@@ -38,10 +35,10 @@ def serve(settings: Settings, listening: "Callable[[Listening], None]") -> None:
             supervise(stored, listening)
 
 
-def _serve_here(settings: Settings, listening: "Callable[[Listening], None]") -> None:
+def _serve_here(settings: Settings, listening: Callable[[Listening], None]) -> None:
     import uvloop
 
-    from intelgraph.gateway.process import StopRequests, run
+    from intelgraph.gateway.process import run
 
     async def serving() -> None:
         await run(settings, listening, StopRequests(signal.SIGTERM, signal.SIGINT))

@@ -1,40 +1,14 @@
 """A serving process from its start to its end. The first stop request drains, the second stops at once."""
 
 import asyncio
-import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from intelgraph.gateway import logs
 from intelgraph.gateway.assembly import assembled
+from intelgraph.gateway.lifecycle import Listening, StopRequests
 from intelgraph.gateway.server import GatewayServer
 from intelgraph.gateway.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where a gateway that answers calls listens."""
-
-    grpc_port: int
-    http_port: int
-
-
-class StopRequests:
-    """Asks a serving process to stop: by SIGTERM or SIGINT, or by `request`."""
-
-    def __init__(self, *signals: signal.Signals) -> None:
-        self._requests: asyncio.Queue[None] = asyncio.Queue()
-        for number in signals:
-            asyncio.get_running_loop().add_signal_handler(number, self.request)
-
-    def request(self) -> None:
-        """Asks once."""
-        self._requests.put_nowait(None)
-
-    async def wait(self) -> None:
-        """Returns when asked once more."""
-        await self._requests.get()
 
 
 async def run(

@@ -23,8 +23,8 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from intelgraph.errors import IntelGraphError, Unavailable
 from intelgraph.gateway import logs
+from intelgraph.gateway.lifecycle import Listening, StopRequests
 from intelgraph.gateway.ports import reserve
-from intelgraph.gateway.process import Listening, StopRequests, run
 from intelgraph.gateway.settings import ConfigurationError, Settings
 
 _SHORTEST_PAUSE_S: Final = 0.1
@@ -179,6 +179,8 @@ def _work(settings: Settings, supervisor: Connection) -> None:
 
 
 async def _serving(settings: Settings, supervisor: Connection) -> None:
+    from intelgraph.gateway.process import run
+
     stop = StopRequests(signal.SIGTERM)
     parent = multiprocessing.parent_process()
     if parent is not None:
