@@ -14,7 +14,7 @@ from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.migrate import MIGRATIONS, migrate
 from intelgraph.storage.settings import StorageSettings
-from tests.parts.postgres import fresh_database
+from tests.parts.postgres import fresh_database, superuser
 
 SECOND = """
 -- A second
@@ -86,6 +86,15 @@ async def test_a_database_of_a_newer_gateway_is_refused(empty: StorageSettings, 
     with pytest.raises(FailedPrecondition, match="0002_second") as caught:
         await migrate(_owner(empty))
     assert caught.value.reason == "MIGRATION_UNKNOWN"
+
+
+async def test_a_server_without_the_roles_is_told_how_to_get_them(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir) as server:
+        await superuser(server, "ALTER ROLE intelgraph_reader RENAME TO somebody")
+        with pytest.raises(FailedPrecondition, match="intelgraph_reader") as caught:
+            await migrate(server.dsn("intelgraph_owner"))
+    assert caught.value.reason == "DATABASE_ROLES_MISSING"
+    assert "roles.sql" in caught.value.fix
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty: StorageSettings, migrations: Path) -> None:

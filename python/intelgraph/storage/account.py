@@ -66,7 +66,7 @@ def server_account(cluster: Path) -> Account:
                 fix="start the gateway as the user that created the directory, or choose another",
             )
         if owner not in (ours.uid, 0):
-            return _account(pwd.getpwuid(owner))
+            return _owner(owner, cluster.stat().st_gid)
     return ours if ours.uid != 0 else _system_account()
 
 
@@ -93,6 +93,14 @@ def _system_account() -> Account:
         f"PostgreSQL does not run as root, and the system account {SYSTEM_ACCOUNT!r} cannot be created",
         fix=f"start the gateway as an ordinary user, or create a system account named {SYSTEM_ACCOUNT!r}",
     )
+
+
+def _owner(uid: int, gid: int) -> Account:
+    try:
+        return _account(pwd.getpwuid(uid))
+    except KeyError:
+        # A volume that came with another host's numbers: what is there already needs no name.
+        return Account(name=str(uid), uid=uid, gid=gid)
 
 
 def _account(entry: pwd.struct_passwd) -> Account:

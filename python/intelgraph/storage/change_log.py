@@ -174,7 +174,7 @@ WITH entity AS MATERIALIZED (
     OFFSET 0
   ) AS decoded
 )
-SELECT {copy_rows(_HEAD_ROW, "log.entity_id, log.valid_at, log.seq")}
+SELECT {copy_rows(_HEAD_ROW)}
 FROM (
   SELECT chain.*
   FROM entity
@@ -214,7 +214,7 @@ async def fetch_heads(
     `entities` names, by 16 bytes each, the entities whose chain is wanted from the newest row back to its
     base. `late_entities` (16 bytes each) and `late_valid_at` (i64 each, big-endian, microseconds since the
     Unix epoch) name pairs of which every row at exactly that valid time is wanted. Returns rows of ten fields
-    by (entity_id, valid_at, seq); a row that is wanted for both reasons comes twice.
+    in no order; a row that is wanted for both reasons comes twice.
     """
     rows: bytes | None = await connection.fetchval(
         _FETCH_HEADS, tenant_id, dataset_id, entities, late_entities, late_valid_at

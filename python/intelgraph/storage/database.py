@@ -62,8 +62,8 @@ class Database:
     async def connect(cls, settings: "StorageSettings") -> Self:
         """Migrates, opens both pools and checks both roles.
 
-        Raises FailedPrecondition MIGRATION_CHANGED, MIGRATION_UNKNOWN, DATABASE_ROLE_UNSAFE or
-        POSTGRES_TOO_OLD, and Unavailable STORAGE_UNAVAILABLE.
+        Raises FailedPrecondition DATABASE_ROLES_MISSING, MIGRATION_CHANGED, MIGRATION_UNKNOWN,
+        DATABASE_ROLE_UNSAFE or POSTGRES_TOO_OLD, and Unavailable STORAGE_UNAVAILABLE.
         """
         owner = _revealed(settings.owner_dsn)
         writer = _revealed(settings.writer_dsn)

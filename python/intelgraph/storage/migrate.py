@@ -19,6 +19,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = int.from_bytes(b"igmigrat")
 """Key of the advisory lock; any number that nobody else uses in this database."""
 
+_SERVING = ("intelgraph_writer", "intelgraph_reader")
+
 _CHECKSUMS = """
 CREATE TABLE IF NOT EXISTS migration_checksum (
   name text PRIMARY KEY,
@@ -35,8 +37,8 @@ _pogo_log.setLevel(logging.ERROR)
 async def migrate(owner_dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
     """Applies what is missing, all of it or nothing, and returns the names of what it applied.
 
-    Raises FailedPrecondition MIGRATION_CHANGED where an applied file is not what it was, and
-    MIGRATION_UNKNOWN where the database has one that this version of the gateway does not know.
+    Raises FailedPrecondition DATABASE_ROLES_MISSING, MIGRATION_CHANGED where an applied file is not what it
+    was, and MIGRATION_UNKNOWN where the database has one that this version of the gateway does not know.
     """
     known = _checksums(migrations)
     connection = await asyncpg.connect(reachable(owner_dsn), timeout=30)
@@ -51,6 +53,7 @@ async def migrate(owner_dsn: str, migrations: Path = MIGRATIONS) -> list[str]:
 async def _migrate(
     connection: "asyncpg.Connection[asyncpg.Record]", migrations: Path, known: dict[str, bytes]
 ) -> list[str]:
+    await _require_roles(connection)
     await connection.execute("SET LOCAL client_min_messages = warning")
     await connection.execute(_CHECKSUMS)
     rows = await connection.fetch("SELECT name, sha256 FROM migration_checksum ORDER BY name")
@@ -67,6 +70,17 @@ async def _migrate(
         )
         _log.info("applied migrations: %s", ", ".join(missing))
     return missing
+
+
+async def _require_roles(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    rows = await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY ($1::text[])", _SERVING)
+    missing = sorted(set(_SERVING) - {row["rolname"] for row in rows})
+    if missing:
+        raise FailedPrecondition(
+            "DATABASE_ROLES_MISSING",
+            f"the database has no role {' and no role '.join(missing)}",
+            fix=f"run {Path(__file__).with_name('roles.sql')} as a superuser, once",
+        )
 
 
 def _checksums(migrations: Path) -> dict[str, bytes]:

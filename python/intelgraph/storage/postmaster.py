@@ -124,6 +124,8 @@ class Postmaster:
                     # Ctrl-C is for the gateway: it drains, and stops the server last.
                     start_new_session=True,
                 )
+            if self._stopping.is_set():
+                self._process.send_signal(signal.SIGINT)
             status = self._process.wait()
             if self._stopping.is_set() or not self._started.is_set():
                 return
