@@ -3,6 +3,7 @@
 use intelgraph_contract::ContractErrors;
 use intelgraph_envelope::EnvelopeError;
 use intelgraph_temporal::DiffError;
+use uuid::Uuid;
 
 use crate::wire::WireError;
 
@@ -24,13 +25,27 @@ pub enum PipelineError {
     /// The tenant's state was not set up, or was dropped.
     #[error("the tenant is not active in this engine")]
     NotActive,
-    /// Stored rows are not what this system writes, or were altered.
-    #[error("row {row} of what was fetched is corrupt: {fault}")]
+    /// A change of the log is not what this system wrote, or was altered.
+    #[error("change {seq} of the log is corrupt: {fault}")]
     Corrupt {
-        /// Index of the row in the answer.
-        row: u32,
+        /// The change.
+        seq: u64,
         /// What is wrong with it.
         fault: Corruption,
+    },
+    /// What a query answered has not the fields of a row.
+    #[error("row {row} of what the database answered cannot be read")]
+    Unreadable {
+        /// Index of the row in the answer.
+        row: u32,
+    },
+    /// A value in quarantine is not what this system wrote, or was altered.
+    #[error("a value of quarantine entry {entry} does not open: {fault}")]
+    Quarantined {
+        /// The entry.
+        entry: Uuid,
+        /// What is wrong with the value.
+        fault: EnvelopeError,
     },
     /// A head and a document cannot be compared.
     #[error(transparent)]
@@ -60,16 +75,22 @@ pub enum PipelineError {
 /// What is wrong with a stored row.
 #[derive(Debug, thiserror::Error)]
 pub enum Corruption {
-    /// The row's bytes do not have its fields.
-    #[error("its fields cannot be read")]
-    Layout,
     /// Its sealed value does not open in its place, or its key is not there.
     #[error("its sealed value does not open: {0}")]
     Sealed(#[from] EnvelopeError),
     /// Its diff does not apply.
     #[error("its diff does not apply: {0}")]
     Diff(#[from] DiffError),
-    /// The chain does not reach back to a base.
-    #[error("its chain has no base")]
+    /// A version before it is missing or is another one, or its document is not the one that was hashed.
+    #[error("it does not follow from the versions before it")]
     Chain,
+    /// The log has the changes before and after it, and not this one.
+    #[error("it is missing")]
+    Missing,
+    /// Its snapshot does not open in its place, or is not the document that the change led to.
+    #[error("its snapshot is not the document that it led to")]
+    Snapshot,
+    /// It names a dataset or a contract that the tenant does not have.
+    #[error("it names a dataset or a contract that does not exist")]
+    Name,
 }

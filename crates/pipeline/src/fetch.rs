@@ -8,13 +8,12 @@
 use std::sync::{Arc, PoisonError};
 
 use hashbrown::{HashMap, HashSet};
-use intelgraph_envelope::{Context, DekId, Envelope, Keystore, OpeningKey, Purpose, TenantId, Tick};
-use intelgraph_temporal::{ChainRow, ChangePlaintext, EncodedDiff, Operation, rebuild};
-use zeroize::Zeroizing;
+use intelgraph_envelope::{DekId, Keystore, Purpose, TenantId, Tick};
+use intelgraph_temporal::{ChangePlaintext, EncodedDiff, Operation};
 
-use crate::copy::unix_us;
 use crate::error::{Corruption, PipelineError};
 use crate::heads::{Committed, Content, EntityKey, Entry, FetchHold, Heads, ValidAt};
+use crate::opening::{Fields, Opener, Row, Rows, keys_of, rebuild_chain};
 use crate::prepare::{Item, ItemContent, Prepared};
 
 /// What was fetched for a batch, each with the watermark that its query saw at least.
@@ -121,10 +120,11 @@ pub(crate) fn plan(heads: &Heads, batch: &Arc<Prepared>, scratch: &mut Vec<u8>) 
             plan.entities.extend_from_slice(&item.key.entity);
         }
         if let Some(at) = item.valid_at.filter(|_| need.versions)
-            && asked.insert((item.key, Some(at))) {
-                plan.late_entities.extend_from_slice(&item.key.entity);
-                plan.late_valid_at.push(at);
-            }
+            && asked.insert((item.key, Some(at)))
+        {
+            plan.late_entities.extend_from_slice(&item.key.entity);
+            plan.late_valid_at.push(at);
+        }
     }
     (!asked.is_empty()).then_some(plan)
 }
@@ -138,41 +138,35 @@ impl FetchPlan {
     /// The data keys that the sealed values in `rows` need, each once.
     ///
     /// # Errors
-    /// [`PipelineError::Corrupt`].
+    /// [`PipelineError::Unreadable`].
     pub fn keys(&self, rows: &[u8]) -> Result<Vec<DekId>, PipelineError> {
-        let mut ids = HashSet::new();
-        for row in Rows::new(rows) {
-            let row = row?;
-            for sealed in [Some(row.sealed), row.snapshot].into_iter().flatten() {
-                let envelope = Envelope::parse(sealed).map_err(|error| row.corrupt(error))?;
-                ids.insert(envelope.dek_id());
-            }
-        }
-        Ok(ids.into_iter().collect())
+        Ok(keys_of(&Rows::all(rows, Fields::Head)?))
     }
 
     /// Gives the batch what `rows` say.
     ///
     /// # Errors
-    /// [`PipelineError::Corrupt`] for a row that does not open in its place or a chain that does not rebuild.
+    /// [`PipelineError::Corrupt`] for a row that does not open in its place or a chain that does not rebuild,
+    /// [`PipelineError::Unreadable`], [`PipelineError::Key`].
     pub fn supply(&self, rows: &[u8], keystore: &Keystore, now: Tick) -> Result<(), PipelineError> {
         let stream = &self.batch.stream;
         let seed = keystore.index_key(stream.tenant, now)?.content_hash_seed();
-        let mut opener = Opener { keystore, tenant: stream.tenant, dataset: stream.dataset(), now, last: None };
+        let mut opener = Opener::new(keystore, stream.tenant, now);
         let key = |entity: &[u8; 16]| EntityKey { dataset_id: stream.dataset_id, entity: *entity };
         let ids = |bytes: &[u8]| -> Vec<EntityKey> { bytes.as_chunks::<16>().0.iter().map(key).collect() };
 
         let seen = self.watermark;
-        let mut heads: HashMap<_, _> = ids(&self.entities).into_iter().map(|key| (key, (seen, None))).collect();
+        let mut heads: HashMap<_, _> =
+            ids(&self.entities).into_iter().map(|key| (key, (seen, None))).collect();
         let wanted = ids(&self.late_entities).into_iter().zip(self.late_valid_at.iter().copied());
         let mut versions: HashMap<_, _> = wanted.map(|version| (version, (seen, vec![]))).collect();
 
         let mut chains: HashMap<EntityKey, Vec<Row<'_>>> = HashMap::new();
-        for row in Rows::new(rows) {
+        for row in Rows::new(rows, Fields::Head) {
             let row = row?;
             let key = key(&row.entity);
             if let Some((_, contents)) = versions.get_mut(&(key, row.valid_at)) {
-                let change = opener.open(&row, row.sealed, Purpose::Diff)?;
+                let change = opener.open(&row, stream.dataset(), row.sealed, Purpose::Diff)?;
                 contents.push(content(&row, &change)?);
             }
             if row.operation.in_chain() && heads.contains_key(&key) {
@@ -180,7 +174,7 @@ impl FetchPlan {
             }
         }
         for (key, mut rows) in chains {
-            let entry = rebuild_head(&mut rows, &mut opener, seed)?;
+            let entry = rebuild_head(&mut rows, stream.dataset(), &mut opener, seed)?;
             heads.insert(key, (seen, Some(entry)));
         }
         let mut supplied = self.batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,128 +192,25 @@ fn content(row: &Row<'_>, change: &[u8]) -> Result<Content, PipelineError> {
     Ok((!matches!(row.operation, Operation::Delete | Operation::LateDelete)).then_some(hash))
 }
 
-fn rebuild_head(rows: &mut Vec<Row<'_>>, opener: &mut Opener<'_>, seed: u64) -> Result<Entry, PipelineError> {
+fn rebuild_head(
+    rows: &mut Vec<Row<'_>>,
+    dataset: &str,
+    opener: &mut Opener<'_>,
+    seed: u64,
+) -> Result<Entry, PipelineError> {
     rows.sort_by_key(|row| row.version);
     rows.dedup_by_key(|row| row.version);
     let Some(newest) = rows.last() else { unreachable!("a chain has the row it was made for") };
-    let (number, version, valid_at, since_base) =
-        (newest.number, newest.version, newest.valid_at, newest.since_base);
     // Rows at other valid times may have come along; the chain is what leads from its base without a gap.
-    let length = usize::from(since_base) + 1;
-    let chain = rows.len().checked_sub(length).map(|first| &rows[first..]);
-    let corrupt = |fault| PipelineError::Corrupt { row: number, fault };
-    let chain = chain.ok_or_else(|| corrupt(Corruption::Chain))?;
-
-    let mut opened = Vec::with_capacity(length);
-    for row in chain {
-        let change = opener.open(row, row.sealed, Purpose::Diff)?;
-        let snapshot =
-            row.snapshot.map(|sealed| opener.open(row, sealed, Purpose::Snapshot)).transpose()?;
-        opened.push((row.operation, change, snapshot));
-    }
-    let diff_bytes = opened[1..].iter().map(|(_, change, _)| change.len() as u64).sum();
-    let links: Vec<ChainRow<'_>> = opened
-        .iter()
-        .map(|(operation, change, snapshot)| ChainRow {
-            operation: *operation,
-            change,
-            snapshot: snapshot.as_ref().map(|snapshot| &snapshot[..]),
-        })
-        .collect();
-    let head = rebuild(&links, seed).map_err(|_| corrupt(Corruption::Chain))?;
-    Ok(Entry { head, version, valid_at: ValidAt::At(valid_at), since_base, diff_bytes, contract_id: 0 })
-}
-
-/// Opens the sealed values of rows; keeps the key of the last one, which most rows share.
-struct Opener<'a> {
-    keystore: &'a Keystore,
-    tenant: TenantId,
-    dataset: &'a str,
-    now: Tick,
-    last: Option<Arc<OpeningKey>>,
-}
-
-impl Opener<'_> {
-    fn open(&mut self, row: &Row<'_>, sealed: &[u8], purpose: Purpose) -> Result<Zeroizing<Vec<u8>>, PipelineError> {
-        let envelope = Envelope::parse(sealed).map_err(|error| row.corrupt(error))?;
-        let id = envelope.dek_id();
-        if self.last.as_ref().is_none_or(|key| key.id() != id) {
-            self.last = Some(self.keystore.opening_key(self.tenant, id, self.now)?);
-        }
-        let mut plaintext = Zeroizing::new(Vec::with_capacity(envelope.plaintext_len()));
-        let context = Context {
-            tenant: self.tenant,
-            dataset: self.dataset,
-            entity: &row.entity,
-            purpose,
-            version: u64::from(row.version),
-            op: row.operation.number(),
-            valid_at: row.valid_at,
-        };
-        if let Some(key) = &self.last {
-            key.open(&context, &envelope, &mut plaintext).map_err(|error| row.corrupt(error))?;
-        }
-        Ok(plaintext)
-    }
-}
-
-/// A row of the answer.
-#[derive(Debug, Clone, Copy)]
-struct Row<'a> {
-    number: u32,
-    valid_at: i64,
-    entity: [u8; 16],
-    version: u32,
-    operation: Operation,
-    since_base: u16,
-    sealed: &'a [u8],
-    snapshot: Option<&'a [u8]>,
-}
-
-impl Row<'_> {
-    fn corrupt(&self, fault: impl Into<Corruption>) -> PipelineError {
-        PipelineError::Corrupt { row: self.number, fault: fault.into() }
-    }
-}
-
-/// Reads the rows of a binary COPY stream.
-struct Rows<'a> {
-    copy: crate::copy::Reader<'a>,
-    number: u32,
-}
-
-impl<'a> Rows<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { copy: crate::copy::Reader::new(bytes), number: 0 }
-    }
-
-    fn row(&mut self) -> Option<Option<Row<'a>>> {
-        if !self.copy.next_row(10)? {
-            return Some(None);
-        }
-        let _seq = self.copy.fixed::<8>()?;
-        let _recorded = self.copy.fixed::<8>()?;
-        let valid_at = unix_us(i64::from_be_bytes(self.copy.fixed()?));
-        let entity = self.copy.fixed()?;
-        let _dataset = self.copy.fixed::<4>()?;
-        let version = u32::from_be_bytes(self.copy.fixed()?);
-        let operation = Operation::from_number(u8::try_from(u16::from_be_bytes(self.copy.fixed()?)).ok()?)?;
-        let since_base = u16::from_be_bytes(self.copy.fixed()?);
-        let sealed = self.copy.field()??;
-        let snapshot = self.copy.field()?;
-        let number = self.number;
-        self.number += 1;
-        Some(Some(Row { number, valid_at, entity, version, operation, since_base, sealed, snapshot }))
-    }
-}
-
-impl<'a> Iterator for Rows<'a> {
-    type Item = Result<Row<'a>, PipelineError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.row() {
-            Some(row) => row.map(Ok),
-            None => Some(Err(PipelineError::Corrupt { row: self.number, fault: Corruption::Layout })),
-        }
-    }
+    let first = rows.len().checked_sub(usize::from(newest.since_base) + 1);
+    let chain = &rows[first.ok_or_else(|| newest.corrupt(Corruption::Chain))?..];
+    let rebuilt = rebuild_chain(chain, dataset, opener, seed)?;
+    Ok(Entry {
+        head: rebuilt.head,
+        version: newest.version,
+        valid_at: ValidAt::At(newest.valid_at),
+        since_base: newest.since_base,
+        diff_bytes: rebuilt.diff_bytes,
+        contract_id: 0,
+    })
 }

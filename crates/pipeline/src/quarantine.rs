@@ -1,13 +1,14 @@
 //! Records that break their contract, sealed like any data, with the report on them.
 
 use intelgraph_contract::Report;
-use intelgraph_envelope::{Context, IndexKey, Purpose, SealBatch};
+use intelgraph_envelope::{Context, IndexKey, Keystore, Purpose, SealBatch, TenantId, Tick};
 use uuid::Uuid;
 
 use crate::copy;
 use crate::error::PipelineError;
+use crate::opening::Opener;
 use crate::prepare::{Prepared, Rejected};
-use crate::stream::Stream;
+use crate::read::Encoded;
 
 /// Columns of an entry's row, in the order in which [`Quarantine::write`] writes them.
 pub const ENTRY_COLUMNS: [&str; 10] = [
@@ -55,12 +56,14 @@ impl Quarantine {
                 let document = &batch.bytes()[rejected.bytes.clone()];
                 let fingerprint = index_key.fingerprint(stream.dataset(), document);
                 let mut sealed = Vec::new();
-                seal.seal(&context(stream, &fingerprint, Purpose::Quarantine), document, &mut sealed)?;
+                let context = context(stream.tenant, stream.dataset(), &fingerprint, Purpose::Quarantine);
+                seal.seal(&context, document, &mut sealed)?;
                 Ok(QuarantinedRecord { index: rejected.index, fingerprint, sealed })
             })
             .collect::<Result<_, PipelineError>>()?;
         let mut sealed_report = Vec::new();
-        let context = context(stream, id.as_bytes(), Purpose::QuarantineReport);
+        let name = id.as_bytes();
+        let context = context(stream.tenant, stream.dataset(), name, Purpose::QuarantineReport);
         seal.seal(&context, &report.to_json(), &mut sealed_report)?;
         Ok(Self { id, report: sealed_report, records })
     }
@@ -113,8 +116,32 @@ impl Quarantine {
     }
 }
 
+/// Opens what of entry `id` is sealed: the report first, then the records, each with its fingerprint.
+///
+/// # Errors
+/// [`PipelineError::Quarantined`] for a value that does not open in its place; [`PipelineError::Key`].
+pub fn open_entry(
+    keystore: &Keystore,
+    tenant: TenantId,
+    dataset: &str,
+    id: Uuid,
+    report: &[u8],
+    records: &[(&[u8], &[u8])],
+    now: Tick,
+) -> Result<Vec<Encoded>, PipelineError> {
+    let mut opener = Opener::new(keystore, tenant, now);
+    let report = (id.as_bytes().as_slice(), report, Purpose::QuarantineReport);
+    let records = records.iter().map(|(fingerprint, sealed)| (*fingerprint, *sealed, Purpose::Quarantine));
+    std::iter::once(report)
+        .chain(records)
+        .map(|(name, sealed, purpose)| {
+            let opened = opener.open_in(&context(tenant, dataset, name, purpose), sealed)?;
+            opened.map_err(|fault| PipelineError::Quarantined { entry: id, fault })
+        })
+        .collect()
+}
+
 /// Where a quarantined value belongs: a record to its fingerprint, a report to its entry.
-pub(crate) fn context<'a>(stream: &'a Stream, name: &'a [u8], purpose: Purpose) -> Context<'a> {
-    let (tenant, dataset) = (stream.tenant, stream.dataset());
+fn context<'a>(tenant: TenantId, dataset: &'a str, name: &'a [u8], purpose: Purpose) -> Context<'a> {
     Context { tenant, dataset, entity: name, purpose, version: 0, op: 0, valid_at: 0 }
 }

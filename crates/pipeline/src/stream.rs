@@ -31,10 +31,7 @@ impl Stream {
         contract_id: i32,
         contract: Arc<Contract>,
     ) -> Self {
-        let mut keyed = KeyedArrays::default();
-        for array in &contract.document().mapping.keyed_arrays {
-            keyed.insert(&array.pointer, &array.member);
-        }
+        let keyed = keyed_arrays(&contract);
         Self { tenant, stream_no, dataset_id, contract_id, contract, keyed }
     }
 
@@ -42,4 +39,13 @@ impl Stream {
     pub fn dataset(&self) -> &str {
         &self.contract.document().dataset_id
     }
+}
+
+/// The arrays that a contract's documents are compared by key in.
+pub(crate) fn keyed_arrays(contract: &Contract) -> KeyedArrays {
+    let mut keyed = KeyedArrays::default();
+    for array in &contract.document().mapping.keyed_arrays {
+        keyed.insert(&array.pointer, &array.member);
+    }
+    keyed
 }

@@ -2,7 +2,7 @@
 
 use intelgraph_contract::ContractErrors;
 use intelgraph_envelope::EnvelopeError;
-use intelgraph_pipeline::{PipelineError, wire::WireError};
+use intelgraph_pipeline::{PipelineError, RequestError, wire::WireError};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -22,8 +22,25 @@ create_exception!(
     "A key is not loaded, its lease is over, or its budget is used up: authorise, load or refresh, and try again."
 );
 create_exception!(intelgraph._core, NotActive, CoreError, "The tenant was not activated, or was dropped.");
-create_exception!(intelgraph._core, CorruptData, CoreError, "What is stored was altered, or is not ours.");
+create_exception!(
+    intelgraph._core,
+    CorruptData,
+    CoreError,
+    "What is stored was altered, or is not ours. A third argument is the change's seq, where it is one change."
+);
 create_exception!(intelgraph._core, StaleGroup, CoreError, "What was diffed leans on something that changed: diff again.");
+create_exception!(
+    intelgraph._core,
+    InvalidRequest,
+    CoreError,
+    "The bytes are not the request's message, or it is too large."
+);
+create_exception!(
+    intelgraph._core,
+    EntityKeyInvalid,
+    CoreError,
+    "What is to name an entity does not, under its contract. A third argument is the pointer to the part."
+);
 create_exception!(
     intelgraph._core,
     ContractError,
@@ -39,7 +56,10 @@ pub fn of_pipeline(error: PipelineError) -> PyErr {
         PipelineError::TooManyRecords { .. } => InvalidFrame::new_err((message, "BATCH_TOO_MANY_RECORDS")),
         PipelineError::Key(error) => of_envelope(error),
         PipelineError::NotActive => NotActive::new_err((message, "TENANT_NOT_ACTIVE")),
-        PipelineError::Corrupt { .. } | PipelineError::Frontier { .. } => {
+        PipelineError::Corrupt { seq, .. } => CorruptData::new_err((message, "DATA_CORRUPT", seq)),
+        PipelineError::Unreadable { .. }
+        | PipelineError::Frontier { .. }
+        | PipelineError::Quarantined { .. } => {
             CorruptData::new_err((message, "DATA_CORRUPT"))
         }
         PipelineError::Diff(_) => CorruptData::new_err((message, "DIFF_IMPOSSIBLE")),
@@ -52,6 +72,11 @@ pub fn of_pipeline(error: PipelineError) -> PyErr {
 /// Makes the exception for a frame that cannot be read.
 pub fn of_wire(error: WireError) -> PyErr {
     of_pipeline(PipelineError::Wire(error))
+}
+
+/// Makes the exception for a request that is refused as a whole.
+pub fn of_request(error: RequestError) -> PyErr {
+    InvalidRequest::new_err((error.to_string(), error.reason()))
 }
 
 /// Makes the exception for a refusal of the envelope crate.

@@ -171,6 +171,22 @@ impl TenantKey {
         key.map(Self::from).map_err(of_envelope)
     }
 
+    /// The key that the KMS unwrapped from an envelope that carries it. It unwraps, but wraps nothing.
+    #[staticmethod]
+    fn load_inline(tenant_id: &[u8], key_id: &[u8], secret: &Secret) -> PyResult<Self> {
+        let id = TenantKeyId::try_from(key_id).map_err(of_envelope)?;
+        let key = core::TenantKey::load_inline(tenant(tenant_id)?, id, secret.take()?);
+        key.map(Self::from).map_err(of_envelope)
+    }
+
+    /// The key that the KMS unwrapped from an envelope that carried it: it unwraps, and wraps nothing new.
+    #[staticmethod]
+    fn load_travelled(tenant_id: &[u8], key_id: &[u8], secret: &Secret) -> PyResult<Self> {
+        let id = TenantKeyId::try_from(key_id).map_err(of_envelope)?;
+        let key = core::TenantKey::load_inline(tenant(tenant_id)?, id, secret.take()?);
+        key.map(Self::from).map_err(of_envelope)
+    }
+
     #[getter]
     fn key_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.id.as_bytes())
@@ -269,9 +285,9 @@ impl Keystore {
     /// no key or none with that much left; `unleased`.
     fn seal_slot(&self, tenant_id: &[u8], messages: u64) -> PyResult<&'static str> {
         let (tenant, now) = (tenant(tenant_id)?, now());
-        match self.0.reserve(tenant, messages, 0, now) {
-            // Dropped at once: the batch reserves for itself when it seals.
-            Ok(_) => Ok(if self.0.refresh_due(tenant, now).unwrap_or(true) { "due" } else { "ready" }),
+        // Given back at once: the batch reserves for itself when it seals.
+        match self.0.reserve(tenant, messages, 0, now).map(drop) {
+            Ok(()) => Ok(if self.0.refresh_due(tenant, now).unwrap_or(true) { "due" } else { "ready" }),
             Err(
                 EnvelopeError::SealKeyMissing | EnvelopeError::SealKeyExpired | EnvelopeError::BudgetExhausted,
             ) => Ok("spent"),
@@ -328,9 +344,31 @@ impl Keystore {
 
     /// Records that these data keys (32 bytes each) do not exist, so that they are not looked for
     /// again for a while.
-    fn deks_absent(&self, tenant_id: &[u8], dek_ids: &[u8]) -> PyResult<()> {
+    fn note_absent_deks(&self, tenant_id: &[u8], dek_ids: &[u8]) -> PyResult<()> {
         let tenant = tenant(tenant_id)?;
         ids_of(dek_ids).try_for_each(|id| self.0.dek_absent(tenant, id, now())).map_err(of_envelope)
+    }
+
+    /// Which of these data keys (32 bytes each) were found absent lately.
+    fn absent_deks<'py>(
+        &self,
+        py: Python<'py>,
+        tenant_id: &[u8],
+        dek_ids: PyBackedBytes,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let tenant = tenant(tenant_id)?;
+        let absent = py.detach(|| {
+            let mut absent = Vec::new();
+            for id in ids_of(&dek_ids) {
+                match self.0.opening_key(tenant, id, now()) {
+                    Err(EnvelopeError::DataKeyNotFound) => absent.extend_from_slice(id.as_bytes()),
+                    Err(EnvelopeError::LeaseExpired) => return Err(EnvelopeError::LeaseExpired),
+                    _ => {}
+                }
+            }
+            Ok(absent)
+        });
+        Ok(PyBytes::new(py, &absent.map_err(of_envelope)?))
     }
 
     fn generate_index_key(&self, tenant_id: &[u8]) -> PyResult<PendingIndexKey> {

@@ -4,10 +4,12 @@
 
 mod contract;
 mod engine;
+mod envelope;
 mod error;
 mod frame;
 mod keyring;
 mod keystore;
+mod read;
 mod tick;
 
 use pyo3::prelude::*;
@@ -19,8 +21,11 @@ mod _core {
     #[pymodule_export]
     use crate::engine::{BoundGroup, Engine, FetchPlan, Group, Prepared, Stream};
     #[pymodule_export]
+    use crate::envelope::{MessagesToOpen, MessagesToSeal, SealReservation};
+    #[pymodule_export]
     use crate::error::{
-        ContractError, CoreError, CorruptData, InvalidFrame, KeyUnavailable, NotActive, StaleGroup,
+        ContractError, CoreError, CorruptData, EntityKeyInvalid, InvalidFrame, InvalidRequest, KeyUnavailable,
+        NotActive, StaleGroup,
     };
     #[pymodule_export]
     use crate::frame::decode_frame;
@@ -28,4 +33,8 @@ mod _core {
     use crate::keyring::{KekVersion, LocalKeyring, Secret, Unlock};
     #[pymodule_export]
     use crate::keystore::{DataKeyRow, IndexKeyRow, Keystore, PendingDek, PendingIndexKey, TenantKey};
+    #[pymodule_export]
+    use crate::read::{
+        Catalogue, LogCheck, LogReader, entity_id, keys_of_rows, keys_of_values, open_quarantine,
+    };
 }

@@ -1,0 +1,243 @@
+//! Whether a tenant's log is what was committed: every change there, once, in order, opening in its place, and
+//! together the leaves of the tree whose frontier stands in the clock row (RFC 6962 §2.1).
+
+use intelgraph_envelope::{DekId, Keystore, Purpose, TenantId, Tick};
+use intelgraph_temporal::{
+    ChangePlaintext, EncodedDiff, Frontier, Hash, LogEntry, commitment, read_snapshot,
+};
+
+use crate::error::{Corruption, PipelineError};
+use crate::opening::{Fields, Opener, Row, Rows, keys_of, leaf_of};
+use crate::read::Catalogue;
+
+/// Findings that are kept; the others are counted.
+const MOST_FINDINGS: usize = 1000;
+
+/// Something in the log that was not committed so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable name, UPPER_SNAKE.
+    pub reason: &'static str,
+    /// The first change that it is about.
+    pub first_seq: u64,
+    /// The last change that it is about.
+    pub last_seq: u64,
+    /// What is wrong, for people. Holds no value.
+    pub message: String,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Changes that were looked at.
+    pub changes: u64,
+    /// Root of the tree over them; `None` where a change is missing, so that there is no such tree.
+    pub root: Option<Hash>,
+    /// What was found, at most a thousand, in order of their first change.
+    pub findings: Vec<Finding>,
+    /// Findings beyond that.
+    pub omitted: u64,
+}
+
+/// A check of one tenant's log, taken page by page.
+#[derive(Debug)]
+pub struct LogCheck {
+    tenant: TenantId,
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    changes: u64,
+    seq: u64,
+    recorded_us: Option<i64>,
+    frontier: Frontier,
+    /// Whether the frontier is that of all changes until `seq`.
+    complete: bool,
+    findings: Vec<Finding>,
+    omitted: u64,
+}
+
+impl LogCheck {
+    /// A check from the first change on.
+    pub fn new(tenant: TenantId) -> Self {
+        Self { tenant, progress: Progress { complete: true, ..Progress::default() } }
+    }
+
+    /// The data keys that `rows`, of twelve fields, need to be opened, each once.
+    ///
+    /// # Errors
+    /// [`PipelineError::Unreadable`].
+    pub fn keys_needed(rows: &[u8]) -> Result<Vec<DekId>, PipelineError> {
+        Ok(keys_of(&Rows::all(rows, Fields::Leaf)?))
+    }
+
+    /// Takes the next rows, by `seq`. After an error the same rows can be taken again.
+    ///
+    /// # Errors
+    /// [`PipelineError::Unreadable`], [`PipelineError::Key`].
+    pub fn take(
+        &mut self,
+        rows: &[u8],
+        keystore: &Keystore,
+        catalogue: &Catalogue,
+        now: Tick,
+    ) -> Result<(), PipelineError> {
+        let mut opener = Opener::new(keystore, self.tenant, now);
+        let seed = opener.seed()?;
+        let mut progress = self.progress.clone();
+        for row in Rows::new(rows, Fields::Leaf) {
+            let row = row?;
+            progress.place(&row);
+            let leaf = match opened_leaf(&row, &mut opener, catalogue, seed) {
+                Ok(leaf) => {
+                    if leaf_of(&row) != Some(leaf) {
+                        progress.find(
+                            "LEAF_DIFFERS",
+                            row.seq,
+                            "its stored leaf is not the leaf of what it says",
+                        );
+                    }
+                    Some(leaf)
+                }
+                Err(PipelineError::Corrupt { fault, .. }) => {
+                    let reason = match fault {
+                        Corruption::Snapshot => "SNAPSHOT_DIFFERS",
+                        Corruption::Name => "DATASET_UNKNOWN",
+                        _ => "CHANGE_DIFFERS",
+                    };
+                    progress.find(reason, row.seq, &fault.to_string());
+                    // The tree can still tell whether the other changes are those that were committed.
+                    leaf_of(&row)
+                }
+                Err(error) => return Err(error),
+            };
+            match leaf {
+                Some(leaf) => progress.frontier.push(leaf),
+                None => progress.complete = false,
+            }
+        }
+        self.progress = progress;
+        Ok(())
+    }
+
+    /// The verdict, once every row was taken. `seq` and `frontier` are those of the clock row, `last_seq` is the
+    /// last change of the log when the clock row was read.
+    pub fn finish(&self, seq: u64, frontier: &[u8], last_seq: u64) -> Verdict {
+        let mut progress = self.progress.clone();
+        if progress.seq < seq {
+            progress.missing(progress.seq + 1, seq);
+        }
+        if last_seq > seq {
+            progress.range("CLOCK_BEHIND_LOG", seq + 1, last_seq, "the clock row does not know of them");
+        }
+        progress.compare(seq, frontier);
+        let Progress { changes, complete, frontier, findings, omitted, .. } = progress;
+        Verdict { changes, root: complete.then(|| frontier.root()), findings, omitted }
+    }
+}
+
+impl Progress {
+    /// Looks at where a row stands.
+    fn place(&mut self, row: &Row<'_>) {
+        self.changes += 1;
+        if row.seq <= self.seq {
+            self.complete = false;
+            self.find("CHANGE_REPEATED", row.seq, "there is more than one change of that number");
+        } else if row.seq != self.seq + 1 {
+            self.missing(self.seq + 1, row.seq - 1);
+        }
+        if self.recorded_us.is_some_and(|before| row.recorded_us <= before) {
+            self.find("RECORDED_NOT_LATER", row.seq, "it is not recorded after the change before it");
+        }
+        self.seq = self.seq.max(row.seq);
+        self.recorded_us = Some(row.recorded_us);
+    }
+
+    fn missing(&mut self, first: u64, last: u64) {
+        self.complete = false;
+        self.range("CHANGE_MISSING", first, last, "the log does not have them");
+    }
+
+    /// Holds the tree of the rows against the one that stands in the clock row.
+    fn compare(&mut self, seq: u64, stored: &[u8]) {
+        let stored = match stored {
+            [] => Ok(Frontier::default()),
+            bytes => Frontier::from_bytes(bytes),
+        };
+        match stored {
+            Ok(stored) if stored.size() == seq => {
+                if self.complete && stored != self.frontier {
+                    let (first, last) = first_difference(&stored, &self.frontier);
+                    let what = "together they are not the changes that were committed";
+                    self.range("ROOT_DIFFERS", first, last, what);
+                }
+            }
+            Ok(stored) => {
+                let what = format!("the clock row's frontier is of {} changes", stored.size());
+                self.range("FRONTIER_DIFFERS", seq, seq, &what);
+            }
+            Err(error) => self.range("FRONTIER_DIFFERS", seq, seq, &error.to_string()),
+        }
+    }
+
+    fn find(&mut self, reason: &'static str, seq: u64, message: &str) {
+        self.range(reason, seq, seq, message);
+    }
+
+    fn range(&mut self, reason: &'static str, first_seq: u64, last_seq: u64, message: &str) {
+        if self.findings.len() == MOST_FINDINGS {
+            self.omitted += 1;
+            return;
+        }
+        self.findings.push(Finding { reason, first_seq, last_seq, message: message.to_owned() });
+    }
+}
+
+/// The leaf of what a row says; its snapshot must be what its change led to.
+fn opened_leaf(
+    row: &Row<'_>,
+    opener: &mut Opener<'_>,
+    catalogue: &Catalogue,
+    seed: u64,
+) -> Result<Hash, PipelineError> {
+    let dataset = catalogue.dataset(row)?;
+    let plaintext = opener.open(row, dataset, row.sealed, Purpose::Diff)?;
+    let change = ChangePlaintext::parse(&plaintext).map_err(|error| row.corrupt(error))?;
+    let diff = EncodedDiff::parse(change.diff).map_err(|error| row.corrupt(error))?;
+    if let Some(sealed) = row.snapshot {
+        let differs = |_| row.corrupt(Corruption::Snapshot);
+        let snapshot = match opener.open(row, dataset, sealed, Purpose::Snapshot) {
+            Err(PipelineError::Corrupt { .. }) => return Err(row.corrupt(Corruption::Snapshot)),
+            opened => opened?,
+        };
+        if read_snapshot(&snapshot).map_err(differs)?.hash(seed) != diff.resulting_hash() {
+            return Err(row.corrupt(Corruption::Snapshot));
+        }
+    }
+    let entry = LogEntry {
+        tenant: opener.tenant.as_bytes(),
+        dataset,
+        entity_id: &row.entity,
+        operation: row.operation,
+        valid_at_us: row.valid_at,
+    };
+    Ok(entry.leaf(&commitment(change.salt, change.diff)))
+}
+
+/// The changes under the first subtree in which two trees of one size differ.
+fn first_difference(stored: &Frontier, computed: &Frontier) -> (u64, u64) {
+    let (stored, computed) = (stored.to_bytes(), computed.to_bytes());
+    let size = u64::from_be_bytes(stored[..8].try_into().unwrap_or_default());
+    let peaks = stored[8..].chunks(32).zip(computed[8..].chunks(32));
+    // The subtrees are those of the size's bits, the largest first.
+    let sizes = (0..64).rev().map(|bit| 1 << bit).filter(|bit| size & bit != 0);
+    let mut first = 1;
+    for ((ours, theirs), leaves) in peaks.zip(sizes) {
+        if ours != theirs {
+            return (first, first + leaves - 1);
+        }
+        first += leaves;
+    }
+    (1, size)
+}
