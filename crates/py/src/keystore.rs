@@ -171,14 +171,6 @@ impl TenantKey {
         key.map(Self::from).map_err(of_envelope)
     }
 
-    /// The key that the KMS unwrapped from an envelope that carries it. It unwraps, but wraps nothing.
-    #[staticmethod]
-    fn load_inline(tenant_id: &[u8], key_id: &[u8], secret: &Secret) -> PyResult<Self> {
-        let id = TenantKeyId::try_from(key_id).map_err(of_envelope)?;
-        let key = core::TenantKey::load_inline(tenant(tenant_id)?, id, secret.take()?);
-        key.map(Self::from).map_err(of_envelope)
-    }
-
     /// The key that the KMS unwrapped from an envelope that carried it: it unwraps, and wraps nothing new.
     #[staticmethod]
     fn load_travelled(tenant_id: &[u8], key_id: &[u8], secret: &Secret) -> PyResult<Self> {
