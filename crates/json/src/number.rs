@@ -180,7 +180,7 @@ impl<'a> Number<'a> {
         u64::try_from(Decimal::of(self.token).integer()?).ok()
     }
 
-    /// The nearest `f64`. Exact for all that is not written as an integer, and for integers up to 2^53.
+    /// The nearest `f64`. What is not written as an integer survives it; integers do up to 2^53.
     pub fn as_f64(self) -> f64 {
         self.text().parse().unwrap_or(f64::NAN)
     }
