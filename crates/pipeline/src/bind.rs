@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::copy::{self, CHANGE_COLUMNS, ChangeRow, HEADER, OpenField, TRAILER};
 use crate::error::PipelineError;
 use crate::group::{Change, Group, Part, Place, Unsealed};
-use crate::heads::EntityKey;
+use crate::heads::Moved;
 use crate::quarantine::{ENTRY_COLUMNS, RECORD_COLUMNS};
 use crate::wire::{Ack, AckResponse};
 
@@ -42,8 +42,7 @@ pub struct Bound {
     pub tables: Vec<Table>,
     /// The encoded replies, one for each batch, in order.
     pub replies: Vec<Vec<u8>>,
-    /// Changes: key, valid time, `seq`.
-    pub(crate) moved: Vec<(EntityKey, i64, u64)>,
+    pub(crate) moved: Vec<Moved>,
 }
 
 /// Rows of one table.
@@ -126,7 +125,7 @@ struct Binding {
     rows: Vec<u8>,
     /// Rows that could only be sealed now.
     sealed_now: Vec<u8>,
-    moved: Vec<(EntityKey, i64, u64)>,
+    moved: Vec<Moved>,
 }
 
 impl Binding {
@@ -206,7 +205,8 @@ impl Binding {
         };
         let leaf = entry.leaf(&change.commitment);
         self.frontier.push(leaf);
-        self.moved.push((change.key, valid_at, self.seq));
+        let in_chain = change.operation.in_chain();
+        self.moved.push(Moved { key: change.key, valid_at, seq: self.seq, in_chain });
         leaf
     }
 }

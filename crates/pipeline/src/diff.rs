@@ -84,6 +84,7 @@ pub(crate) struct GroupDiffer<'a> {
     pub changes: Vec<Change>,
     pub unsealed: Zeroizing<Vec<u8>>,
     pub pinned: Vec<EntityKey>,
+    pub consulted: Vec<EntityKey>,
 }
 
 /// What came of one record.
@@ -120,6 +121,7 @@ impl GroupDiffer<'_> {
             unsealed: self.unsealed,
             seal: self.seal,
             pinned: self.pinned,
+            consulted: self.consulted,
             spent: false,
         })
     }
@@ -130,7 +132,12 @@ impl GroupDiffer<'_> {
         let mut conflicts = Vec::new();
         let mut supplied = batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
         for item in &batch.items {
-            match self.record(batch, item, &mut supplied)? {
+            let verdict = self.record(batch, item, &mut supplied)?;
+            if !matches!(verdict, Verdict::Accepted) {
+                self.heads.consult(item.key, self.ticket);
+                self.consulted.push(item.key);
+            }
+            match verdict {
                 Verdict::Accepted => {}
                 Verdict::Unchanged => unchanged += 1,
                 Verdict::Duplicate => duplicate += 1,
@@ -150,6 +157,13 @@ impl GroupDiffer<'_> {
         supplied: &mut Supplied,
     ) -> Result<Verdict, PipelineError> {
         let need = Need::of(self.heads, item);
+        if let Some(at) = item.valid_at.filter(|_| need.versions)
+            && !supplied.versions.contains_key(&(item.key, at))
+        {
+            // It was not asked for, because the record repeats the head as it was committed. So it is a duplicate,
+            // even if a record before it in the group has moved the head.
+            return Ok(Verdict::Duplicate);
+        }
         if need.head {
             self.pin(item, supplied);
         }

@@ -172,6 +172,7 @@ impl Engine {
                 changes: Vec::with_capacity(records),
                 unsealed: Zeroizing::default(),
                 pinned: Vec::new(),
+                consulted: Vec::new(),
             };
             let group = differ.run(batches, tenant.generation);
             if group.is_err() {
@@ -195,8 +196,9 @@ impl Engine {
     pub fn commit(&self, group: &Group, bound: &Bound) -> Result<(), PipelineError> {
         let tenant = self.tenant(group.tenant)?;
         let mut tenant = tenant.lock().unwrap_or_else(PoisonError::into_inner);
-        tenant.heads.commit(group.ticket, bound.moved.iter().copied(), bound.seq);
+        tenant.heads.commit(group.ticket, &bound.moved, bound.seq);
         tenant.heads.unpin(group.ticket, group.pinned.iter().copied());
+        tenant.heads.release(group.ticket, &group.consulted);
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub struct Group {
     pub(crate) seal: SealBatch,
     /// Entities that were fetched and did not change.
     pub(crate) pinned: Vec<EntityKey>,
+    /// Entities of which a record changes nothing.
+    pub(crate) consulted: Vec<EntityKey>,
     /// Whether it was bound.
     pub(crate) spent: bool,
 }

@@ -99,12 +99,27 @@ pub type Content = Option<u128>;
 pub struct Pending {
     /// The chain's newest version.
     pub entry: Entry,
-    /// The last batch that touched it.
+    /// The group that made the entry; late records leave it as it is.
+    pub made_by: u64,
+    /// The last group that touched it.
     pub ticket: u64,
     /// Valid time of the newest committed version; `None` if the log has no version.
     pub committed: Option<i64>,
     /// Valid time and content of the uncommitted versions.
     pub versions: Vec<(i64, Content)>,
+}
+
+/// A committed change, as far as heads are concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Moved {
+    /// The entity.
+    pub key: EntityKey,
+    /// From when it is true.
+    pub valid_at: i64,
+    /// Its position in the log.
+    pub seq: u64,
+    /// Whether it moved the head.
+    pub in_chain: bool,
 }
 
 /// Weighs an entry by the bytes it keeps in memory.
@@ -136,6 +151,8 @@ pub enum Committed {
 pub struct Heads {
     watermark: u64,
     overlay: HashMap<EntityKey, Pending, Hasher>,
+    /// Entities of which uncommitted groups decided that a record changes nothing, with the last such group.
+    consulted: HashMap<EntityKey, u64, Hasher>,
     cache: Cache<EntityKey, Entry, EntryWeight, Hasher>,
     filter: Filter,
     /// Keys that moved while somebody holds what was fetched, with the `seq` they moved to: what was fetched of
@@ -153,6 +170,7 @@ impl Heads {
         Self {
             watermark,
             overlay: HashMap::default(),
+            consulted: HashMap::default(),
             cache: Cache::with(
                 usize::try_from(capacity_bytes / 1024).unwrap_or(usize::MAX).max(16),
                 capacity_bytes,
@@ -234,11 +252,12 @@ impl Heads {
             hashbrown::hash_map::Entry::Occupied(mut slot) => {
                 let pending = slot.get_mut();
                 pending.entry = entry;
-                pending.ticket = ticket;
+                (pending.made_by, pending.ticket) = (ticket, ticket);
                 pending.versions.extend(version);
             }
             hashbrown::hash_map::Entry::Vacant(slot) => {
-                slot.insert(Pending { entry, ticket, committed, versions: version.into_iter().collect() });
+                let versions = version.into_iter().collect();
+                slot.insert(Pending { entry, made_by: ticket, ticket, committed, versions });
             }
         }
     }
@@ -249,7 +268,7 @@ impl Heads {
             let Some((_, entry)) = self.cache.remove(&key) else { return };
             let committed = entry.committed_at();
             // The head moves up with its entity: an abort then forgets it, which costs a query and no truth.
-            self.overlay.insert(key, Pending { entry, ticket, committed, versions: vec![] });
+            self.overlay.insert(key, Pending { entry, made_by: ticket, ticket, committed, versions: vec![] });
         }
         if let Some(pending) = self.overlay.get_mut(&key) {
             pending.ticket = ticket;
@@ -257,43 +276,42 @@ impl Heads {
         }
     }
 
-    /// Batch `ticket` is committed: its changes up to `seq`, each (key, valid time in µs, seq).
-    pub fn commit(&mut self, ticket: u64, changes: impl Iterator<Item = (EntityKey, i64, u64)>, seq: u64) {
+    /// Group `ticket` is committed: its changes in order, up to `seq`.
+    pub fn commit(&mut self, ticket: u64, changes: &[Moved], seq: u64) {
         let fetching = self.remember_moves();
-        for (key, valid_at, change_seq) in changes {
+        for change in changes {
             if fetching {
-                self.moved.insert(key, change_seq);
+                self.moved.insert(change.key, change.seq);
             }
-            let hashbrown::hash_map::Entry::Occupied(mut slot) = self.overlay.entry(key) else {
+            let Some(pending) = self.overlay.get_mut(&change.key) else {
                 // Aborted since: the new head is gone, and the cache has what it replaced.
-                self.cache.remove(&key);
+                self.cache.remove(&change.key);
                 continue;
             };
-            if slot.get().ticket == ticket {
-                let mut entry = slot.remove().entry;
-                if entry.valid_at == ValidAt::Recording {
-                    entry.valid_at = ValidAt::At(valid_at);
-                }
-                self.cache.insert(key, entry);
-            } else {
-                // A later batch has a newer head in the overlay. Should that abort, the cache must not answer
-                // with what this batch replaced.
-                let pending = slot.get_mut();
-                pending.committed = pending.committed.max(Some(valid_at));
-                self.cache.remove(&key);
+            if change.in_chain && pending.made_by == ticket {
+                pending.entry.valid_at = ValidAt::At(change.valid_at);
+            }
+            if pending.ticket != ticket {
+                // A later group has touched the entity in the overlay. Should that abort, the cache must not
+                // answer with what this group replaced.
+                pending.committed = pending.committed.max(Some(change.valid_at));
+                self.cache.remove(&change.key);
             }
         }
+        self.unpin(ticket, changes.iter().map(|change| change.key));
         self.watermark = seq;
     }
 
     /// Forgets all that is uncommitted.
     pub fn abort(&mut self) {
         self.overlay.clear();
+        self.consulted.clear();
     }
 
     /// Forgets every document, because the lease on plaintext is over. Which entities exist may stay known.
     pub fn forget(&mut self) {
         self.overlay = HashMap::default();
+        self.consulted = HashMap::default();
         self.cache.clear();
     }
 
@@ -302,7 +320,7 @@ impl Heads {
         let fetching = self.remember_moves();
         let mut touched = false;
         for key in keys {
-            touched |= self.overlay.contains_key(&key);
+            touched |= self.overlay.contains_key(&key) || self.consulted.contains_key(&key);
             self.cache.remove(&key);
             self.filter.add(&key);
             if fetching {
@@ -332,14 +350,30 @@ impl Heads {
         self.moved.get(key).is_none_or(|&seq| seq <= watermark)
     }
 
+    /// Group `ticket` decided that a record changes nothing of an entity. Should another gateway move it before the
+    /// group commits, that was decided on the past.
+    #[inline]
+    pub fn consult(&mut self, key: EntityKey, ticket: u64) {
+        self.consulted.insert(key, ticket);
+    }
+
+    /// Group `ticket` is committed, and so is what it decided about these entities.
+    pub fn release(&mut self, ticket: u64, keys: &[EntityKey]) {
+        for key in keys {
+            if self.consulted.get(key) == Some(&ticket) {
+                self.consulted.remove(key);
+            }
+        }
+    }
+
     /// Takes a committed head that was fetched, and keeps it until batch `ticket` is done: evicted before, the
     /// batch's next record of that entity would have to fetch it again.
     pub fn pin(&mut self, key: EntityKey, entry: Entry, ticket: u64) {
         let committed = entry.committed_at();
-        self.overlay.entry(key).or_insert(Pending { entry, ticket, committed, versions: vec![] });
+        self.overlay.entry(key).or_insert(Pending { entry, made_by: ticket, ticket, committed, versions: vec![] });
     }
 
-    /// Batch `ticket` is committed and did not change these entities.
+    /// Group `ticket` is committed: what it touched last of these entities moves from the overlay to the cache.
     pub fn unpin(&mut self, ticket: u64, keys: impl Iterator<Item = EntityKey>) {
         for key in keys {
             if self.overlay.get(&key).is_some_and(|pending| pending.ticket == ticket)

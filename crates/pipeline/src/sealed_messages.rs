@@ -25,8 +25,6 @@ pub const MAX_CONTEXT_BYTES: usize = 1024;
 pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
 /// Bytes of all envelopes of one request: what sealing a full request gives, with keys of up to 1 KiB inside.
 pub const MAX_ENVELOPE_BYTES: usize = MAX_MESSAGE_BYTES + MAX_MESSAGES * 1024;
-/// Different wrapped tenant keys that one request may have the KMS unwrap.
-pub const MAX_TRAVELLING_KEYS: usize = 64;
 
 /// Why a request is refused as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -177,7 +175,7 @@ impl MessagesToOpen {
     }
 
     /// The tenant keys that the KMS has to unwrap so that envelopes open whose data keys were looked for and not
-    /// found. Those beyond [`MAX_TRAVELLING_KEYS`] are left out.
+    /// found.
     ///
     /// # Errors
     /// [`EnvelopeError::LeaseExpired`].
@@ -197,7 +195,7 @@ impl MessagesToOpen {
         let ids: Vec<_> = keys.iter().map(|(id, _)| *id).collect();
         let missing = keystore.missing_tenant_keys(tenant, ids, now)?;
         let wanted = keys.into_iter().filter(|(id, wrapped)| missing.contains(id) && !wrapped.is_empty());
-        Ok(wanted.take(MAX_TRAVELLING_KEYS).collect())
+        Ok(wanted.collect())
     }
 
     /// Opens them: a `DecryptResponse`, with an error in the place of each that does not open.

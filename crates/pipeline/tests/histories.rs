@@ -1,0 +1,322 @@
+//! Histories never fork: whatever order groups are diffed, committed and aborted in, and whoever else commits, the
+//! log is what the same records give one after the other.
+
+mod log;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use intelgraph_pipeline::{Diffed, Engine, Group, Prepared, Stream, wire::AckResponse};
+use log::{Log, NOW, TENANT};
+use proptest::prelude::*;
+use prost::Message;
+
+const CONTRACT: &str = r#"{
+  "datasetId": "things", "version": "1.0.0", "tenantId": "t", "license": "MIT-OK", "purpose": ["test"],
+  "retention": "standard-365d", "sla": {},
+  "schema": {"type": "object", "properties": {
+    "id": {"type": "integer"}, "at": {"type": "integer"}, "x": {"type": "integer"}, "pad": {"type": "string"}},
+    "required": ["id"], "additionalProperties": false},
+  "mapping": {"entity": {"type": "thing", "key": ["/id"]}, "eventTime": {"pointer": "/at", "format": "unix-us"}},
+  "placement": {"homeRegion": "eu", "allowedRegions": ["eu"], "classification": "internal"}
+}"#;
+
+/// What one record says.
+#[derive(Debug, Clone)]
+enum Said {
+    /// Entity, event time, content.
+    Is(u8, Option<u8>, u8),
+    /// Entity, time.
+    Gone(u8, Option<u8>),
+    /// A record that breaks the contract.
+    Wrong,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let time = || prop_oneof![4 => (0u8..5).prop_map(Some), 1 => Just(None)];
+    prop_oneof![
+        8 => (0u8..3, time(), 0u8..3).prop_map(|(id, at, x)| Said::Is(id, at, x)),
+        2 => (0u8..3, time()).prop_map(|(id, at)| Said::Gone(id, at)),
+        1 => Just(Said::Wrong),
+    ]
+}
+
+/// What happens next.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A batch is diffed on what is in flight.
+    Diff(Vec<Said>),
+    /// The oldest group in flight commits.
+    Commit,
+    /// The oldest group's commit fails; all in flight are diffed again, in order.
+    Abort,
+    /// Another gateway commits a batch.
+    Other(Vec<Said>),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let batch = || prop::collection::vec(said(), 1..6);
+    let step = prop_oneof![
+        5 => batch().prop_map(Step::Diff),
+        4 => Just(Step::Commit),
+        1 => Just(Step::Abort),
+        1 => batch().prop_map(Step::Other),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+fn frame(sequence: u64, batch: &[Said]) -> Vec<u8> {
+    fn put(tag: u8, body: &[u8], out: &mut Vec<u8>) {
+        out.push(tag << 3 | 2);
+        prost::encoding::encode_varint(body.len() as u64, out);
+        out.extend_from_slice(body);
+    }
+    let mut body = vec![0x08];
+    prost::encoding::encode_varint(sequence, &mut body);
+    for said in batch {
+        let mut record = Vec::new();
+        match said {
+            Said::Is(id, at, x) => {
+                let at = at.map(|at| format!(r#""at":{at},"#)).unwrap_or_default();
+                put(1, format!(r#"{{"id":{id},{at}"x":{x},"pad":"{}"}}"#, "-".repeat(90)).as_bytes(), &mut record);
+            }
+            Said::Gone(id, at) => {
+                let mut delete = Vec::new();
+                put(1, id.to_string().as_bytes(), &mut delete);
+                if let Some(at) = at {
+                    delete.extend_from_slice(&[0x10, *at]);
+                }
+                put(2, &delete, &mut record);
+            }
+            Said::Wrong => put(1, br#"{"id":1,"x":"one"}"#, &mut record),
+        }
+        put(2, &record, &mut body);
+    }
+    let mut frame = Vec::new();
+    put(2, &body, &mut frame);
+    frame
+}
+
+/// The same, one record after the other.
+#[derive(Default)]
+struct Model {
+    entities: BTreeMap<u8, Vec<(i64, Option<(Option<u8>, u8)>, bool)>>,
+}
+
+impl Model {
+    /// Accepted, unchanged, duplicate, quarantined. `times` are the valid times of what the log accepted.
+    fn take(&mut self, batch: &[Said], mut times: impl Iterator<Item = i64>) -> [u32; 4] {
+        let mut counts = [0; 4];
+        for said in batch {
+            let (id, at, content) = match said {
+                Said::Is(id, at, x) => (*id, at.map(i64::from), Some((*at, *x))),
+                Said::Gone(id, at) => (*id, at.map(i64::from), None),
+                Said::Wrong => {
+                    counts[3] += 1;
+                    continue;
+                }
+            };
+            let versions = self.entities.entry(id).or_default();
+            let head = versions.iter().rfind(|version| version.2).copied();
+            let verdict = match (head, at) {
+                (None, _) if content.is_none() => 1,
+                (None, _) => 0,
+                (Some(head), Some(at)) if at <= head.0 => {
+                    if versions.iter().any(|version| version.0 == at && version.1 == content) {
+                        2
+                    } else {
+                        0
+                    }
+                }
+                (Some(head), _) if head.1 == content => 1,
+                _ => 0,
+            };
+            counts[verdict] += 1;
+            if verdict == 0 {
+                let valid_at = times.next().expect("the log accepted it too");
+                let in_chain = head.is_none_or(|head| valid_at >= head.0);
+                assert!(at.is_none_or(|at| at == valid_at), "an event time is kept");
+                versions.push((valid_at, content, in_chain));
+            }
+        }
+        assert_eq!(times.next(), None, "the log accepted no more");
+        counts
+    }
+}
+
+struct Flight {
+    batch: Arc<Prepared>,
+    said: Vec<Said>,
+    group: Group,
+}
+
+struct World {
+    keystore: Arc<intelgraph_envelope::Keystore>,
+    engine: Engine,
+    cache_bytes: u64,
+    stream: Arc<Stream>,
+    log: Log,
+    model: Model,
+    sequence: u64,
+    in_flight: Vec<Flight>,
+}
+
+impl World {
+    fn new(cache_bytes: u64) -> Self {
+        let keystore = log::keystore();
+        Self {
+            engine: log::engine(&keystore, cache_bytes, 0),
+            keystore,
+            cache_bytes,
+            stream: log::stream(CONTRACT),
+            log: Log::default(),
+            model: Model::default(),
+            sequence: 0,
+            in_flight: vec![],
+        }
+    }
+
+    fn prepare(&mut self, engine: &Engine, said: &[Said]) -> Arc<Prepared> {
+        self.sequence += 1;
+        let frame = Arc::new(frame(self.sequence, said));
+        engine.prepare(Arc::clone(&self.stream), frame, 2_000_000_000_000_000, NOW).expect("a batch")
+    }
+
+    fn diff(&self, engine: &Engine, batch: &Arc<Prepared>) -> Group {
+        for _ in 0..10 {
+            match engine.diff(TENANT, std::slice::from_ref(batch), NOW).expect("a diff") {
+                Diffed::Ready(group) => return group,
+                Diffed::Missing(_) => {
+                    let plan = engine.plan_fetch(batch, NOW).expect("a plan").expect("something is missing");
+                    plan.supply(&self.log.fetch(&plan), &self.keystore, NOW).expect("rows that open");
+                }
+            }
+        }
+        panic!("a batch that never has enough");
+    }
+
+    fn diff_again(&mut self) {
+        self.engine.abort(TENANT);
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        for flight in &mut in_flight {
+            flight.group = self.diff(&self.engine, &flight.batch);
+        }
+        self.in_flight = in_flight;
+    }
+
+    fn settle(&mut self, engine: &Engine, mut group: Group, said: &[Said]) {
+        let before = self.log.rows.len();
+        let bound = group.bind(&self.log.clock(), &[]).expect("bound");
+        self.log.commit(&bound);
+        engine.commit(&group, &bound).expect("committed");
+        let ack = AckResponse::decode(&bound.replies[0][..]).expect("a reply").ack.expect("an ack");
+        let times: Vec<i64> = self.log.rows[before..].iter().map(|row| row.valid_at).collect();
+        let counts = self.model.take(said, times.into_iter());
+        assert_eq!([ack.accepted, ack.unchanged, ack.duplicate, ack.quarantined], counts);
+        assert_eq!(counts.iter().sum::<u32>() as usize, said.len());
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Diff(said) => {
+                let engine = std::mem::replace(&mut self.engine, log::engine(&self.keystore, 1, 0));
+                let batch = self.prepare(&engine, &said);
+                let group = self.diff(&engine, &batch);
+                self.engine = engine;
+                self.in_flight.push(Flight { batch, said, group });
+            }
+            Step::Commit if !self.in_flight.is_empty() => {
+                if self.engine.usage(TENANT).expect("active").watermark != self.log.rows.len() as u64 {
+                    let seen = self.engine.usage(TENANT).expect("active").watermark;
+                    let moved = self.log.moved_after(seen);
+                    self.engine.catch_up(TENANT, &moved, self.log.rows.len() as u64).expect("active");
+                }
+                if self.engine.is_stale(&self.in_flight[0].group) {
+                    self.diff_again();
+                }
+                let flight = self.in_flight.remove(0);
+                let engine = std::mem::replace(&mut self.engine, log::engine(&self.keystore, 1, 0));
+                self.settle(&engine, flight.group, &flight.said);
+                self.engine = engine;
+            }
+            Step::Commit => {}
+            Step::Abort => self.diff_again(),
+            Step::Other(said) => {
+                let other = log::engine(&self.keystore, self.cache_bytes, self.log.rows.len() as u64);
+                let batch = self.prepare(&other, &said);
+                let group = self.diff(&other, &batch);
+                self.settle(&other, group, &said);
+            }
+        }
+    }
+
+    /// Every entity's log is the model's, and its chain rebuilds to the model's head.
+    fn check(&self) {
+        let index_key = self.keystore.index_key(TENANT, NOW).expect("an index key");
+        let mut rows = 0;
+        for (id, versions) in &self.model.entities {
+            let id = id.to_string();
+            let key = [&[2u8][..], &(id.len() as u32).to_be_bytes(), id.as_bytes()].concat();
+            let entity = *index_key.entity_id("thing", &key).as_bytes();
+            let stored: Vec<_> = self.log.rows.iter().filter(|row| row.entity == entity).collect();
+            rows += stored.len();
+            let times: Vec<_> = stored.iter().map(|row| (row.valid_at, row.in_chain())).collect();
+            assert_eq!(times, versions.iter().map(|version| (version.0, version.2)).collect::<Vec<_>>());
+            let chain: Vec<_> = stored.iter().filter(|row| row.in_chain()).collect();
+            assert!(chain.iter().zip(1..).all(|(row, version)| row.version == version), "versions count up");
+            assert!(chain.is_sorted_by_key(|row| row.valid_at), "a chain is in order of valid time");
+            assert!(chain.iter().all(|row| row.since_base <= 32));
+            if let Some(head) = versions.iter().rfind(|version| version.2) {
+                let document = self.log.document(&self.keystore, "things", &entity);
+                let x = |document: &[u8]| document[document.len() - 2] - b'0';
+                assert_eq!(document.as_deref().map(x), head.1.map(|content| content.1));
+            }
+        }
+        assert_eq!(rows, self.log.rows.len());
+        assert_eq!(self.log.frontier.size(), rows as u64);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_log_is_what_the_records_give_one_after_the_other(
+        steps in steps(), cache_bytes in prop_oneof![Just(1u64), Just(2_000), Just(1 << 20)],
+    ) {
+        let mut world = World::new(cache_bytes);
+        for step in steps {
+            world.step(step);
+        }
+        while !world.in_flight.is_empty() {
+            world.step(Step::Commit);
+        }
+        world.check();
+    }
+}
+
+#[test]
+fn a_lease_that_ends_takes_heads_and_groups_with_it() {
+    let mut world = World::new(1 << 20);
+    world.step(Step::Diff(vec![Said::Is(0, Some(1), 1)]));
+    world.step(Step::Commit);
+    assert_eq!(world.engine.usage(TENANT).expect("active").heads, 1);
+    world.step(Step::Diff(vec![Said::Is(0, Some(2), 2)]));
+    world.keystore.revoke(TENANT, NOW);
+    world.engine.forget_unleased(NOW);
+    assert_eq!(world.engine.usage(TENANT).expect("active").heads, 0);
+    assert!(world.engine.is_stale(&world.in_flight[0].group));
+    let batch = world.in_flight[0].batch.clone();
+    assert!(world.engine.diff(TENANT, &[batch], NOW).is_err());
+}
+
+#[test]
+fn a_long_chain_has_a_snapshot_at_least_every_32_versions() {
+    let mut world = World::new(1 << 20);
+    for round in 0..120u8 {
+        world.step(Step::Diff(vec![Said::Is(0, Some(round), round % 7)]));
+        world.step(Step::Commit);
+    }
+    world.check();
+    assert!(world.log.rows.iter().any(|row| row.snapshot.is_some()));
+}
