@@ -82,9 +82,15 @@ def test_a_cell_becomes(cell: str, type_: ColumnType, value: object) -> None:
     assert type(one(cell, type_)) is type(value)
 
 
-def test_a_number_keeps_every_digit() -> None:
-    (document,) = CsvRecords(["a\n", "0.1000000000000000055511151231257827\n"], {"a": ColumnType.NUMBER})
-    assert document == b'{"a":0.1000000000000000055511151231257827}'
+def test_the_long_form_of_a_double_becomes_its_shortest() -> None:
+    (document,) = CsvRecords(["a\n", "-72.886806000000007\n"], {"a": ColumnType.NUMBER})
+    assert document == b'{"a":-72.886806}'
+
+
+@pytest.mark.parametrize("cell", ["0.1000000000000000055511151231257827", "12345678901234567890123"])
+def test_what_no_double_can_be_keeps_every_digit(cell: str) -> None:
+    (document,) = CsvRecords(["a\n", cell], {"a": ColumnType.NUMBER})
+    assert document == f'{{"a":{cell}}}'.encode()
 
 
 def test_null_markers_can_be_chosen() -> None:

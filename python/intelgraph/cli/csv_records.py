@@ -25,6 +25,10 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MOST_REMEMBERED: Final = 1 << 14
+_EXPONENT: Final = re.compile(r"[eE].*")
+_NOT_DIGITS: Final = str.maketrans("", "", "+-.")
+_DIGITS_OF_A_DOUBLE: Final = 17
+"""Writers of CSV give a double up to 17 significant digits (IEEE 754-2019 §5.12.2)."""
 _BOOLEANS: Final = {"true": True, "false": False, "TRUE": True, "FALSE": False, "True": True, "False": False}
 
 _Convert = Callable[[str], object]
@@ -142,10 +146,15 @@ def _integer(cell: str) -> object:
 
 
 def _number(cell: str) -> object:
-    if _JSON_NUMBER.fullmatch(cell):
-        # Passed on digit by digit: the gateway refuses what a float would round.
+    if not _NUMBER.fullmatch(cell):
+        return cell
+    if _INTEGER.fullmatch(cell):
+        return int(cell)
+    digits = _EXPONENT.sub("", cell).translate(_NOT_DIGITS).lstrip("0")
+    if len(digits) > _DIGITS_OF_A_DOUBLE and _JSON_NUMBER.fullmatch(cell):
+        # Passed on digit by digit: the gateway refuses what a double cannot hold.
         return orjson.Fragment(cell)
-    return float(cell) if _NUMBER.fullmatch(cell) else cell
+    return float(cell)
 
 
 def _boolean(cell: str) -> object:

@@ -18,20 +18,21 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         elapsed = task.finished_time or task.elapsed or 0.0
         sent = task.fields["totals"].sent
-        return Text(f"{sent / elapsed if elapsed else 0.0:>9,.0f}/s", style="cyan")
+        return Text(f"{sent / elapsed if elapsed else 0.0:>8,.0f}/s", style="cyan")
 
 
 class _Outcomes(ProgressColumn):
     def render(self, task: Task) -> Text:
         totals: Totals = task.fields["totals"]
-        parts = [
-            (f"{totals.sent:>9,}", "bold"),
-            (f"  accepted {totals.accepted:,}", "green"),
-            (f"  unchanged {totals.unchanged:,}", "dim"),
-            (f"  duplicate {totals.duplicate:,}", "dim"),
-            (f"  quarantined {totals.quarantined:,}", "yellow" if totals.quarantined else "dim"),
-        ]
-        return Text.assemble(*parts)
+        counts = (
+            (totals.accepted, "accepted", "green"),
+            (totals.unchanged, "unchanged", "dim"),
+            (totals.duplicate, "duplicate", "dim"),
+            (totals.quarantined, "quarantined", "yellow"),
+            (totals.rejected, "rejected", "red"),
+            (totals.settled_on_resume, "settled", "dim"),
+        )
+        return Text(", ").join(Text(f"{count:,} {name}", style) for count, name, style in counts if count)
 
 
 class LoadProgress:
@@ -41,7 +42,7 @@ class LoadProgress:
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✔"),
             TextColumn("{task.description}", style="bold"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             _Rate(),
             _Outcomes(),
             console=Console(stderr=True),

@@ -41,14 +41,14 @@ class Caller:
         except grpc.aio.AioRpcError as error:
             failure = from_rpc(error)
             if not isinstance(failure, Unauthenticated) or not self.tokens.renews:
-                raise failure from None
+                raise failure from error
         # The token may have been revoked, or have expired by the gateway's clock: once more with another.
         self.tokens.discard(token)
         token = await self.tokens.get()
         try:
             return await method(request, timeout=deadline, metadata=authorization(token))
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error) from None
+            raise from_rpc(error) from error
 
 
 def authorization(token: AccessToken | None) -> grpc.aio.Metadata | None:
