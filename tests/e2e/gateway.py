@@ -1,0 +1,120 @@
+"""A real gateway as a process of its own, with PostgreSQL and keyring: killed and started again at will."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from intelgraph.client import AsyncClient, Client, RetryPolicy, TokenProvider
+from intelgraph.gateway.local_identity import LocalIssuer
+
+TENANT: Final = "local"
+ALL_ROLES: Final = ("connector", "service", "analyst", "auditor", "operator")
+
+OBSERVATIONS: Final = json.dumps(
+    {
+        "datasetId": "observations",
+        "version": "1.0.0",
+        "tenantId": TENANT,
+        "license": "Open-Data-OK",
+        "purpose": ["test"],
+        "retention": "short-30d",
+        "sla": {},
+        "schema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "required": ["origin", "time_hour", "temp"],
+            "properties": {
+                "origin": {"type": "string"},
+                "time_hour": {"type": "string", "format": "date-time"},
+                "temp": {"type": "number"},
+            },
+        },
+        "mapping": {
+            "entity": {"type": "station", "key": ["/origin"]},
+            "eventTime": {"pointer": "/time_hour", "format": "rfc3339"},
+        },
+        "placement": {"homeRegion": "local", "classification": "public"},
+    }
+).encode()
+
+
+class GatewayProcess:
+    """`intelgraph serve` on a data directory; it keeps its port over restarts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.data_dir = directory / "data"
+        self._log = directory / "gateway.log"
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it serves."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Starts it and returns once it answers."""
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("INTELGRAPH_")
+        }
+        command = [sys.executable, "-m", "intelgraph", "--json", "--data-dir", str(self.data_dir)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "serve", "--port", str(self._port), "--http-port", "0"],
+                cwd=self._log.parent,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline(), self._log.read_text()[-2000:]
+
+    def kill(self) -> None:
+        """Ends it as `kill -9` does."""
+        assert self._process is not None
+        self._process.kill()
+        self._ended(self._process)
+
+    def stop(self) -> None:
+        """Drains and ends it."""
+        assert self._process is not None
+        self._process.terminate()
+        self._ended(self._process)
+
+    def token(self, *roles: str, lifetime: float = 3600.0) -> TokenProvider:
+        """Mints tokens for the roles, by default for all."""
+        issuer = LocalIssuer.open(self.data_dir)
+
+        def mint() -> str:
+            return issuer.mint(
+                TENANT, roles or ALL_ROLES, subject="test", audience="intelgraph", lifetime=lifetime
+            )
+
+        return mint
+
+    def client(self, *roles: str, address: str | None = None) -> AsyncClient:
+        """A client with all roles, or with these."""
+        return AsyncClient(address or self.address, token=self.token(*roles), retry=RetryPolicy(60.0, 0.5))
+
+    def blocking_client(self) -> Client:
+        """The same without an event loop."""
+        return Client(self.address, token=self.token())
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait(60)
+        if process.stdout is not None:
+            process.stdout.close()
+        self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
