@@ -70,7 +70,7 @@ STEPS = ("add", "send", "receive", "refuse", "answer", "cut")
 @settings(max_examples=500)
 @given(st.lists(st.sampled_from(STEPS), max_size=120), st.integers(5, 60))
 def test_every_batch_is_committed_once_and_settled_once(steps: list[str], credit: int) -> None:
-    window = Window()
+    window = Window(bound=1 << 20)
     wire = Wire(window, credit)
     wire.connect()
     added = 0
@@ -99,7 +99,7 @@ def test_every_batch_is_committed_once_and_settled_once(steps: list[str], credit
 
 
 def opened_window(*sizes: int, credit: int = 100) -> Window:
-    window = Window()
+    window = Window(bound=1 << 20)
     window.opened(0, credit)
     for size in sizes:
         window.add(batch(window.next_sequence, size))
@@ -146,6 +146,18 @@ def test_one_batch_may_exceed_the_credit() -> None:
     assert first is not None
     assert window.next_to_send() is None
     window.settled(1, 500)
+    assert window.next_to_send() is not None
+
+
+def test_the_clients_own_bound_holds_however_much_credit_there_is() -> None:
+    window = Window(bound=25)
+    window.opened(0, 1000)
+    for _ in range(3):
+        window.add(batch(window.next_sequence, 10))
+    assert window.next_to_send() is not None
+    assert window.next_to_send() is not None
+    assert window.next_to_send() is None
+    window.settled(1, 10)
     assert window.next_to_send() is not None
 
 

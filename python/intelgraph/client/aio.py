@@ -11,7 +11,7 @@ from intelgraph.client.entities import Entities
 from intelgraph.client.envelopes import Envelopes
 from intelgraph.client.quarantine import Quarantine
 from intelgraph.client.retry import RetryPolicy
-from intelgraph.client.stream import OnOutcome, RecordStream
+from intelgraph.client.stream import IN_FLIGHT_BYTES, OnOutcome, RecordStream
 from intelgraph.client.tenants import Tenants
 from intelgraph.client.tokens import TokenProvider, TokenSource
 from intelgraph.gateway.v1 import ingest_pb2
@@ -73,12 +73,14 @@ class AsyncClient:
         contract_version: str = "",
         source_region: str = "",
         on_outcome: OnOutcome | None = None,
+        in_flight_bytes: int = IN_FLIGHT_BYTES,
     ) -> RecordStream:
         """A stream of records into a dataset; enter it to open it.
 
         `stream_id` names it within the tenant: one running producer each. The same id resumes the same
         stream. `producer` is kept as provenance, as is `source_region`, for example `eu-central-1`.
-        `contract_version` is by default the newest that is published.
+        `contract_version` is by default the newest that is published. At most `in_flight_bytes` wait for an
+        answer, and never more than the gateway grants; over a long way, more is faster.
         """
         opening = ingest_pb2.OpenStream(
             dataset=dataset,
@@ -87,7 +89,9 @@ class AsyncClient:
             producer=producer,
             source_region=source_region,
         )
-        return RecordStream(self._open_channel, self._tokens, opening, self._retry, on_outcome)
+        return RecordStream(
+            self._open_channel, self._tokens, opening, self._retry, on_outcome, in_flight_bytes
+        )
 
     @property
     def entities(self) -> Entities:

@@ -16,6 +16,7 @@ from intelgraph.client.aio import AsyncClient
 from intelgraph.client.channel import DEFAULT_ADDRESS, Tls
 from intelgraph.client.frames import Delete, Record, encode_record
 from intelgraph.client.retry import RetryPolicy
+from intelgraph.client.stream import IN_FLIGHT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,6 +77,7 @@ class Client:
         contract_version: str = "",
         source_region: str = "",
         on_outcome: OnOutcome | None = None,
+        in_flight_bytes: int = IN_FLIGHT_BYTES,
     ) -> Stream:
         """As `AsyncClient.stream`. `on_outcome` is called on the client's own thread."""
         opened = self._client.stream(
@@ -85,6 +87,7 @@ class Client:
             contract_version=contract_version,
             source_region=source_region,
             on_outcome=on_outcome,
+            in_flight_bytes=in_flight_bytes,
         )
         return Stream(self._open_portal, opened)
 

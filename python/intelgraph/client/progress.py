@@ -25,8 +25,8 @@ _log: Final = logging.getLogger("intelgraph.client")
 class Progress:
     """What the sending side and the connection of one stream share. Lives on one event loop."""
 
-    def __init__(self, on_outcome: Callable[[Outcome], None] | None) -> None:
-        self.window = Window()
+    def __init__(self, on_outcome: Callable[[Outcome], None] | None, in_flight_bytes: int) -> None:
+        self.window = Window(in_flight_bytes)
         self.signal = Signal()
         self.totals = Totals()
         self.opened: ingest_pb2.StreamOpened | None = None

@@ -1,7 +1,7 @@
 """A stream of records into one dataset, from a connector's side.
 
-- `send` takes records and returns once they are batched and the gateway has credit for what is waiting. That
-  is the back-pressure: a slow gateway makes `send` slow, and memory stays within the credit and two batches.
+- `send` takes records and returns once they are batched and at most one batch waits for credit. That is the
+  back-pressure: a slow gateway makes `send` slow, and memory stays within what is in flight and two batches.
 - A batch is sent when it is large enough, when `flush` or `close` asks for it, or after 20 ms.
 - Several batches are in flight. After a disconnect the stream opens again by itself, learns what was
   committed and sends only the rest: every record arrives exactly once.
@@ -40,6 +40,9 @@ Records = Record | Iterable[Record] | AsyncIterable[Record]
 OnOutcome = Callable[[Outcome], None]
 """Called on the stream's event loop, once for each batch, in order."""
 
+IN_FLIGHT_BYTES: Final = 2 << 20
+"""Enough to keep a gateway busy that is near: 5 batches. More only waits there, and is acknowledged later."""
+
 _TARGET_BYTES: Final = 384 * 1024
 _SMALLEST_TARGET: Final = 16 * 1024
 _BATCHES_IN_CREDIT: Final = 4
@@ -62,11 +65,12 @@ class RecordStream:
         opening: ingest_pb2.OpenStream,
         policy: RetryPolicy,
         on_outcome: OnOutcome | None,
+        in_flight_bytes: int,
     ) -> None:
         self._opening = opening
         self._tokens = tokens
         self._patience = Patience(policy)
-        self._progress = Progress(on_outcome)
+        self._progress = Progress(on_outcome, in_flight_bytes)
         self._session = Session(channel, tokens, opening, self._progress, self._patience)
         self._sending = asyncio.Lock()
         self._builder: BatchBuilder | None = None
@@ -269,7 +273,8 @@ class RecordStream:
 
     def _limits(self) -> BatchLimits:
         limits = self._opened.limits
-        share = max(self._opened.credit_bytes // _BATCHES_IN_CREDIT, _SMALLEST_TARGET)
+        credit = min(self._opened.credit_bytes, self._progress.window.bound)
+        share = max(credit // _BATCHES_IN_CREDIT, _SMALLEST_TARGET)
         return BatchLimits(
             target_bytes=min(_TARGET_BYTES, share, limits.max_batch_bytes),
             max_bytes=limits.max_batch_bytes,

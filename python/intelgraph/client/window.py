@@ -1,8 +1,8 @@
 """What was sent and not yet answered: the rules of exactly-once sending, without any I/O.
 
 - Every batch is kept until it is answered, in order of sequence; sequences have no gaps.
-- What is in flight stays within the gateway's credit. One batch may always be in flight, so that a credit
-  smaller than a batch slows the stream and cannot stop it.
+- What is in flight stays within the gateway's credit and a bound of the client's own. One batch may always be
+  in flight, so that a credit smaller than a batch slows the stream and cannot stop it.
 - After a disconnect, what the gateway reports as committed is settled and never sent again; the rest is sent
   again in order, in the same bytes.
 - A batch that is refused for now takes all that was sent after it along: the gateway refuses those as well.
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class Window:
-    """The unanswered batches of one stream."""
+    """The unanswered batches of one stream; at most `bound` bytes of them in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, bound: int) -> None:
+        self.bound = bound
         self._unanswered: deque[Batch] = deque()
         self._unanswered_bytes = 0
         self._in_flight = 0
@@ -112,7 +113,7 @@ class Window:
         if self._refused or self._held or not self.unsent:
             return None
         batch = self._unanswered[self._in_flight]
-        if self._in_flight and batch.size > self._credit:
+        if self._in_flight and not self._fits(batch.size):
             return None
         self._in_flight += 1
         self._in_flight_bytes += batch.size
@@ -151,6 +152,9 @@ class Window:
     def resume(self) -> None:
         """Lets refused batches be sent again."""
         self._held = False
+
+    def _fits(self, size: int) -> bool:
+        return size <= self._credit and self._in_flight_bytes + size <= self.bound
 
     def _expect(self, sequence: int) -> None:
         if self._refused >= self._in_flight:
