@@ -83,6 +83,9 @@ class TenantKey:
         """The key that the KMS unwrapped; uses the secret up. CoreError KEY_COMMITMENT_MISMATCH if it is not
         the key that `key_id` commits to.
         """
+    @staticmethod
+    def load_travelled(tenant_id: bytes, key_id: bytes, secret: Secret) -> TenantKey:
+        """The same for a key that came in an envelope: it unwraps, and wraps nothing new."""
     @property
     def key_id(self) -> bytes:
         """16 bytes, a UUIDv8."""
@@ -178,8 +181,10 @@ class Keystore:
         """Which of these (32 bytes each) must be loaded first; those found absent lately are left out."""
     def load_deks(self, rows: Sequence[DataKeyRow]) -> list[tuple[bytes, str]]:
         """Loads data keys; gives the id and the reason of each that does not load."""
-    def deks_absent(self, tenant_id: bytes, dek_ids: bytes) -> None:
+    def note_absent_deks(self, tenant_id: bytes, dek_ids: bytes) -> None:
         """Remembers for 30 s that these (32 bytes each) do not exist."""
+    def absent_deks(self, tenant_id: bytes, dek_ids: bytes) -> bytes:
+        """Which of these (32 bytes each) are remembered not to exist."""
     def generate_index_key(self, tenant_id: bytes) -> PendingIndexKey: ...
     def activate_index_key(self, pending: PendingIndexKey) -> None: ...
     def load_index_key(self, row: IndexKeyRow) -> None: ...

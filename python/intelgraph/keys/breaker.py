@@ -31,11 +31,6 @@ class Breaker:
         self._wait = SHORTEST_WAIT_SECONDS
         self._opens_at: float | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether calls are held back."""
-        return self._opens_at is not None
-
     def seconds_to_wait(self) -> float:
         """0 if a call may be made now; it is then to be followed by `succeeded` or `failed`."""
         if self._opens_at is None:

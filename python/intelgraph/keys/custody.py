@@ -1,9 +1,11 @@
 """What the process remembers of a tenant whose keys it holds. Nothing secret: the keystore holds that."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from intelgraph._core import DataKeyRow
 from intelgraph.errors import IntelGraphError
 from intelgraph.keys.key_rows import TenantKeyRow
 
@@ -25,6 +27,10 @@ class Custody:
     used_at: float = 0.0
     tenant_keys: dict[UUID, TenantKeyRow] = field(default_factory=dict)
     """Rows of the tenant keys that are loaded."""
+    travelled_keys: dict[UUID, TenantKeyRow] = field(default_factory=dict)
+    """Tenant keys that are loaded, came in envelopes and have no row."""
+    sealing: DataKeyRow | None = None
+    """The data key that seals."""
     failing: bool = False
     """Whether the last renewal failed."""
     refused: IntelGraphError | None = None
@@ -44,11 +50,22 @@ class Custody:
         """The tenant as the core names it."""
         return self.tenant_id.bytes
 
+    def refuse(self, error: IntelGraphError, seconds: float) -> None:
+        """Has the same answer given for so long."""
+        self.refused, self.refused_until = error, time.monotonic() + seconds
+
+    def raise_if_refused(self) -> None:
+        """Raises what the KMS's last no was answered with, while it is to be repeated."""
+        if self.refused is not None and time.monotonic() < self.refused_until:
+            raise self.refused.with_traceback(None)
+
     def end(self) -> None:
         """Forgets what belonged to the lease."""
         self.lease = None
         self.failing = False
+        self.sealing = None
         self.tenant_keys.clear()
+        self.travelled_keys.clear()
         self.refused_keys.clear()
         self.messages_asked = 0
         self.replace_after = 0.0

@@ -56,13 +56,13 @@ VALUES ($1, $2, $3, $4, $5, 'active')
 
 @dataclass(frozen=True, slots=True)
 class TenantKeyRow:
-    """A tenant key as it is stored."""
+    """A tenant key as it is stored, or as it travelled in an envelope."""
 
     tenant_id: UUID
     key_id: UUID
     wrapped: Wrapped
-    created_us: int
-    """Database time, microseconds since the Unix epoch."""
+    created_us: int | None
+    """Database time, microseconds since the Unix epoch; None for one that travelled: it wraps nothing new."""
 
     def to_unwrap(self) -> UnwrapRequest:
         """What to ask of the KMS."""

@@ -5,6 +5,7 @@ was asked, and never slides with use. Renewing one asks the KMS again, for a key
 loaded key depends on: a version that was disabled takes the lease with it, whatever the newest one says.
 """
 
+import contextlib
 import logging
 import random
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from intelgraph._core import CoreError, IndexKeyRow, Keystore, KeyUnavailable, Secret, TenantKey
-from intelgraph.errors import DataLoss, IntelGraphError
+from intelgraph.errors import DataLoss, IntelGraphError, PermissionDenied
 from intelgraph.keys import key_rows
 from intelgraph.keys.custody import Custody
 from intelgraph.keys.key_rows import TenantKeyRow, row_corrupt
@@ -30,9 +31,11 @@ from intelgraph.keys.provider import (
     WrapRequest,
 )
 from intelgraph.keys.refusals import key_unavailable, refusal
+from intelgraph.storage import change_log
 
 if TYPE_CHECKING:
     from intelgraph.keys.settings import KeySettings
+    from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
 
 DENIED_SECONDS: Final = 5.0
@@ -69,10 +72,9 @@ class Leases:
         """Gets the tenant a lease, with its newest tenant key and its index key; makes what it never had.
 
         Raises PermissionDenied KEY_DENIED, FailedPrecondition KEY_NOT_FOUND, Unavailable KEY_UNAVAILABLE,
-        DataLoss KEY_ROW_CORRUPT, and what the database raises.
+        DataLoss KEY_ROW_CORRUPT or KEY_ROWS_LOST, and what the database raises.
         """
-        if custody.refused is not None and time.monotonic() < custody.refused_until:
-            raise custody.refused.with_traceback(None)
+        custody.raise_if_refused()
         stored = await self._stored(custody)
         if not stored:
             await self._make_first_tenant_key(custody)
@@ -88,6 +90,9 @@ class Leases:
                 custody.renew_at = 0
         except KeyUnavailable as error:
             raise key_unavailable() from error  # the lease ended meanwhile
+        except PermissionDenied as error:
+            custody.refuse(error, DENIED_SECONDS)
+            raise
         custody.lease = self._keystore.lease(custody.core_id)
 
     async def load_tenant_keys(self, custody: Custody, key_ids: Iterable[bytes]) -> None:
@@ -104,6 +109,20 @@ class Leases:
             rows = await key_rows.tenant_keys_named(connection, custody.tenant_id, wanted)
         for lost in wanted - {row.key_id for row in rows}:
             raise row_corrupt("tenant_key", lost.bytes, "there is no such row")
+        await self._load_rows(custody, rows)
+
+    async def load_travelled_keys(self, custody: Custody, rows: Sequence[TenantKeyRow]) -> None:
+        """Loads tenant keys that came in envelopes, those that the KMS unwraps: it says no to a forged one,
+        and that ends nothing. Raises Unavailable KEY_UNAVAILABLE.
+        """
+        for row, answer in zip(rows, await self._kms.unwrap([row.to_unwrap() for row in rows]), strict=True):
+            if isinstance(answer, Unreachable | Throttled):
+                raise refusal(answer)
+            if isinstance(answer, Secret):
+                with contextlib.suppress(DataLoss):
+                    self._add(custody, _loaded([row], [answer]))
+
+    async def _load_rows(self, custody: Custody, rows: Sequence[TenantKeyRow]) -> None:
         answers = await self._kms.unwrap([row.to_unwrap() for row in rows])
         for row, answer in zip(rows, answers, strict=True):
             if isinstance(answer, Denied | NotFound):
@@ -114,7 +133,10 @@ class Leases:
 
     async def _stored(self, custody: Custody) -> Sequence[TenantKeyRow]:
         async with self._database.read(custody.tenant_id) as connection:
-            return (await key_rows.tenant_keys_of(connection, [custody.tenant_id]))[custody.tenant_id]
+            rows = (await key_rows.tenant_keys_of(connection, [custody.tenant_id]))[custody.tenant_id]
+            if not rows:
+                await _refuse_if_used(connection, custody.tenant_id, "tenant_key")
+            return rows
 
     async def _make_first_tenant_key(self, custody: Custody) -> None:
         fault = await self._kms.provision(custody.tenant_id)
@@ -140,6 +162,8 @@ class Leases:
     async def _load_index_key(self, custody: Custody) -> None:
         async with self._database.read(custody.tenant_id) as connection:
             row = await key_rows.index_key(connection, custody.tenant_id)
+            if row is None:
+                await _refuse_if_used(connection, custody.tenant_id, "index_key")
         if row is None:
             row = await self._make_index_key(custody)
         if row is None:
@@ -165,17 +189,13 @@ class Leases:
 
     async def renew(self, custodies: Sequence[Custody]) -> None:
         """Asks the KMS again for all of them at once. What fails is tried again, or has ended."""
-        stored = await self._stored_of(custodies)
-        canaries = {custody: _canaries(custody, stored[custody.tenant_id]) for custody in custodies}
+        canaries = await self._canaries_of(custodies)
         asked_at = Keystore.tick()
         answers = iter(
             await self._kms.unwrap([row.to_unwrap() for rows in canaries.values() for row in rows])
         )
         for custody, rows in canaries.items():
             answered = [next(answers) for _ in rows]
-            if not rows:
-                self._revoke(custody, NotFound("rows of loaded tenant keys are gone"))
-                continue
             try:
                 self._settle(custody, asked_at, rows, answered)
             except (IntelGraphError, KeyUnavailable) as error:
@@ -212,15 +232,27 @@ class Leases:
         if ended:
             self._on_ended()
 
-    async def _stored_of(self, custodies: Iterable[Custody]) -> Mapping[UUID, Sequence[TenantKeyRow]]:
-        """The tenants' key rows as they are now: a rotation may have wrapped them anew."""
+    async def _canaries_of(self, custodies: Iterable[Custody]) -> Mapping[Custody, Sequence[TenantKeyRow]]:
+        """What to ask the KMS about, as it is stored now: a rotation may have wrapped it anew. Ends the lease
+        of a tenant whose rows are gone: somebody shredded it.
+        """
         try:
             async with self._database.write() as connection:
-                return await key_rows.tenant_keys_of(connection, [each.tenant_id for each in custodies])
+                stored = await key_rows.tenant_keys_of(connection, [each.tenant_id for each in custodies])
         except IntelGraphError as error:
             # PostgreSQL restarting is no reason to let go of keys that the KMS still grants.
             _log.warning("key rows not read, renewing with those known", extra={"why": error.reason})
-            return {each.tenant_id: _newest_first(each.tenant_keys.values()) for each in custodies}
+            known = {each: _newest_first(each.tenant_keys.values()) for each in custodies}
+            # A lease may have ended while the database was waited for; then there is nothing to renew.
+            return {each: _canaries(each, rows) for each, rows in known.items() if rows}
+        canaries = {}
+        for custody in custodies:
+            rows = stored[custody.tenant_id]
+            if custody.tenant_keys.keys() <= {row.key_id for row in rows} and rows:
+                canaries[custody] = _canaries(custody, rows)
+            else:
+                self._revoke(custody, NotFound("rows of tenant keys are gone"))
+        return canaries
 
     def _settle(
         self,
@@ -233,9 +265,10 @@ class Leases:
 
         Raises what `establish` raises, and KeyUnavailable if the tenant was denied since `asked_at`.
         """
-        for answer in answers:
-            if isinstance(answer, KeyFault):
-                raise self._refused(custody, answer)
+        for row, answer in zip(rows, answers, strict=True):
+            if isinstance(answer, Denied | NotFound):
+                # A no about an older key is none about the tenant: it may start again without that key.
+                raise self._revoke(custody, answer, for_good=row is rows[0])
         # Checked before anything is granted: the ids commit to the keys, so a KMS that ignores the context
         # authorises nothing.
         keys = _loaded(rows, answers)
@@ -250,7 +283,7 @@ class Leases:
     def _add(self, custody: Custody, keys: Sequence[tuple[TenantKeyRow, TenantKey]]) -> None:
         for row, key in keys:
             self._keystore.add_tenant_key(key)
-            custody.tenant_keys[row.key_id] = row
+            (custody.travelled_keys if row.created_us is None else custody.tenant_keys)[row.key_id] = row
 
     # -- ending it -----------------------------------------------------------------------------------------
 
@@ -258,13 +291,15 @@ class Leases:
         """The error for a fault; a no ends the tenant's lease at once."""
         return self._revoke(custody, fault) if isinstance(fault, Denied | NotFound) else refusal(fault)
 
-    def _revoke(self, custody: Custody, fault: Denied | NotFound) -> IntelGraphError:
-        """Drops everything of the tenant; gives the error that callers get from now on."""
+    def _revoke(
+        self, custody: Custody, fault: Denied | NotFound, *, for_good: bool = True
+    ) -> IntelGraphError:
+        """Drops everything of the tenant; gives the error, to be repeated for a while if it is `for_good`."""
         self._keystore.revoke(custody.core_id)
         custody.end()
         error = refusal(fault)
-        seconds = DENIED_SECONDS if isinstance(fault, Denied) else NOT_FOUND_SECONDS
-        custody.refused, custody.refused_until = error, time.monotonic() + seconds
+        if for_good:
+            custody.refuse(error, DENIED_SECONDS if isinstance(fault, Denied) else NOT_FOUND_SECONDS)
         denial = fault.denial.value if isinstance(fault, Denied) else "not_found"
         DENIALS.labels(self._kms.provider_name, denial).inc()
         _log.warning(
@@ -296,6 +331,19 @@ class Leases:
             custody.ends_at = custody.authorised_at + self._ttl_us + staleness_us
 
 
+async def _refuse_if_used(connection: "Connection", tenant_id: UUID, table: str) -> None:
+    """Raises DataLoss KEY_ROWS_LOST for a tenant that has changes in its log and no row in `table`. A new key
+    in place of a lost one would hide the loss, and give every entity a second identity.
+    """
+    if await change_log.watermark(connection, tenant_id):
+        raise DataLoss(
+            "KEY_ROWS_LOST",
+            f"the tenant has changes in its log and no row in {table}",
+            fix=f"restore the table {table} from a backup",
+            metadata={"table": table},
+        )
+
+
 def _loaded(
     rows: Sequence[TenantKeyRow], answers: Sequence[Secret | KeyFault]
 ) -> Sequence[tuple[TenantKeyRow, TenantKey]]:
@@ -307,7 +355,10 @@ def _loaded(
         if isinstance(answer, KeyFault):
             raise refusal(answer)
         try:
-            key = TenantKey.load(row.tenant_id.bytes, row.key_id.bytes, row.created_us, answer)
+            if row.created_us is None:
+                key = TenantKey.load_travelled(row.tenant_id.bytes, row.key_id.bytes, answer)
+            else:
+                key = TenantKey.load(row.tenant_id.bytes, row.key_id.bytes, row.created_us, answer)
         except CoreError as error:
             raise row_corrupt("tenant_key", row.key_id.bytes, error.args[1]) from None
         keys.append((row, key))
@@ -315,20 +366,18 @@ def _loaded(
 
 
 def _canaries(custody: Custody, stored: Sequence[TenantKeyRow]) -> Sequence[TenantKeyRow]:
-    """The newest row, and the newest loaded one of every other KEK version that is depended on; none if the
-    row of a loaded key is gone.
+    """The newest row, the newest loaded one of every other KEK version that is depended on, and what
+    travelled: of that the version is not known.
     """
-    if not custody.tenant_keys.keys() <= {row.key_id for row in stored}:
-        return ()
     canaries = {row.kek: row for row in stored[:1]}
     for row in stored:
         if row.key_id in custody.tenant_keys:
             canaries.setdefault(row.kek, row)
-    return [*canaries.values()]
+    return [*canaries.values(), *custody.travelled_keys.values()]
 
 
 def _newest_first(rows: Iterable[TenantKeyRow]) -> Sequence[TenantKeyRow]:
-    return sorted(rows, key=lambda row: (row.created_us, row.key_id.bytes), reverse=True)
+    return sorted(rows, key=lambda row: (row.created_us or 0, row.key_id.bytes), reverse=True)
 
 
 def _reason(error: IntelGraphError | KeyUnavailable) -> str:

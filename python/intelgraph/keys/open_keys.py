@@ -27,25 +27,24 @@ class OpenKeys:
         """Loads those of these data keys (32 bytes each) that are not; gives those that do not exist.
 
         One query for all, and at most one KMS call for the tenant keys that wrap them. What does not exist is
-        not looked for again for 30 s: then it is neither loaded nor given. Raises as `Leases.establish`.
+        not looked for again for 30 s. Raises as `Leases.establish`.
         """
         try:
-            if not self._keystore.missing_deks(custody.core_id, dek_ids):
-                return b""
-            async with custody.loading:
-                return await self._load(custody, self._keystore.missing_deks(custody.core_id, dek_ids))
+            if self._keystore.missing_deks(custody.core_id, dek_ids):
+                async with custody.loading:
+                    await self._load(custody, self._keystore.missing_deks(custody.core_id, dek_ids))
+            return self._keystore.absent_deks(custody.core_id, dek_ids)
         except KeyUnavailable as error:
             raise key_unavailable() from error
 
-    async def _load(self, custody: Custody, missing: bytes) -> bytes:
+    async def _load(self, custody: Custody, missing: bytes) -> None:
         wanted = [missing[at : at + DEK_ID_BYTES] for at in range(0, len(missing), DEK_ID_BYTES)]
         if not wanted:
-            return b""
+            return
         async with self._database.read(custody.tenant_id) as connection:
             rows = await key_rows.data_keys(connection, custody.tenant_id, wanted)
         await self._leases.load_tenant_keys(custody, {row.tenant_key_id for row in rows})
         for dek_id, why in self._keystore.load_deks(rows):
             raise row_corrupt("data_key", dek_id, why)
-        absent = b"".join(sorted({*wanted} - {row.dek_id for row in rows}))
-        self._keystore.deks_absent(custody.core_id, absent)
-        return absent
+        absent = {*wanted} - {row.dek_id for row in rows}
+        self._keystore.note_absent_deks(custody.core_id, b"".join(absent))

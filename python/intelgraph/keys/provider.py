@@ -44,7 +44,9 @@ class Wrapped:
 
 @dataclass(frozen=True, slots=True)
 class UnwrapRequest:
-    """What `Wrapped` held, to be unwrapped in the same context."""
+    """What `Wrapped` held, to be unwrapped in the same context. For a key that travelled in an envelope its
+    `kek_id` and `kek_version` are empty: it is to be the tenant's own KEK, whatever the version.
+    """
 
     context: KeyContext
     wrapped: Wrapped

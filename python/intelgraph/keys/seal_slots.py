@@ -52,6 +52,7 @@ class SealSlots:
             self._keystore.activate(pending)
         except KeyUnavailable as error:
             raise key_unavailable() from error
+        custody.sealing = pending.row
         custody.messages_asked = 0
         _log.debug(
             "data key in use", extra={"tenant": custody.tenant_name, "dek_id": pending.row.dek_id.hex()}
@@ -60,10 +61,10 @@ class SealSlots:
     async def _replace_ahead(self, custody: Custody) -> None:
         try:
             await self._replace(custody)
-        except IntelGraphError as error:
+        except Exception as error:
             custody.replace_after = time.monotonic() + PAUSE_SECONDS
+            why = error.reason if isinstance(error, IntelGraphError) else type(error).__name__
             _log.warning(
-                "data key not replaced ahead of need",
-                extra={"tenant": custody.tenant_name, "why": error.reason},
+                "data key not replaced ahead of need", extra={"tenant": custody.tenant_name, "why": why}
             )
             raise

@@ -17,7 +17,7 @@ Each method returns without waiting for anything where there is nothing to be do
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from intelgraph.keys.open_keys import DEK_ID_BYTES, OpenKeys
 from intelgraph.keys.refusals import key_unavailable
 from intelgraph.keys.seal_slots import SealSlots
 from intelgraph.keys.single_flight import SingleFlight
+from intelgraph.keys.travelling_keys import TravellingKeys, WrappedKeys
 
 if TYPE_CHECKING:
     from intelgraph.keys.provider import KeyProvider
@@ -86,6 +87,7 @@ class KeyService:
         self._leases = Leases(keystore, self._kms, database, settings, on_revoked)
         self._seal_slots = SealSlots(keystore, database)
         self._open_keys = OpenKeys(keystore, database, self._leases)
+        self._travelling = TravellingKeys(keystore, database, self._leases)
         self._custodies: dict[UUID, Custody] = {}
         self._establishing = SingleFlight()
         self._renewing = SingleFlight()
@@ -96,7 +98,7 @@ class KeyService:
         time makes them. Once for all who ask at the same time.
 
         Raises PermissionDenied KEY_DENIED, FailedPrecondition KEY_NOT_FOUND, Unavailable KEY_UNAVAILABLE,
-        DataLoss KEY_ROW_CORRUPT, and what the database raises.
+        DataLoss KEY_ROW_CORRUPT or KEY_ROWS_LOST, and what the database raises.
         """
         custody = self._custody(tenant)
         if self._is_live(custody):
@@ -145,7 +147,7 @@ class KeyService:
 
     async def look_up(self, tenant: KeyOwner, dek_ids: bytes) -> bytes:
         """Loads those of these data keys that exist, and gives those that do not: for envelopes that came
-        from elsewhere. Those found absent less than 30 s ago are not given again. Raises as `authorise`.
+        from elsewhere. Raises as `authorise`.
         """
         if not dek_ids:
             metrics.OPEN_HELD.inc()
@@ -153,6 +155,22 @@ class KeyService:
         metrics.OPEN_FETCHED.inc()
         await self.authorise(tenant)
         return await self._open_keys.load(self._custody(tenant), dek_ids)
+
+    async def keys_to_travel(self, tenant: KeyOwner, dek_id: bytes) -> WrappedKeys:
+        """The wrapped keys for an envelope sealed under this data key, which seals here or has just sealed.
+
+        Raises as `authorise`.
+        """
+        await self.authorise(tenant)
+        return await self._travelling.of(self._custody(tenant), dek_id)
+
+    async def load_travelled(self, tenant: KeyOwner, keys: Iterable[tuple[bytes, bytes]]) -> None:
+        """Loads tenant keys (id, wrapped) that came in envelopes, those that the tenant's KMS unwraps.
+
+        Raises as `authorise`, and ResourceExhausted TRAVELLING_KEYS_TOO_MANY.
+        """
+        await self.authorise(tenant)
+        await self._travelling.load(self._custody(tenant), keys)
 
     async def close(self) -> None:
         """Stops renewing. What is held is held to the end of its leases, as long as the keystore lives."""

@@ -78,6 +78,15 @@ class KeySettings(BaseModel):
     )
 
     @model_validator(mode="after")
+    def _time_to_renew(self) -> Self:
+        # Renewal begins at half-life, and may take two calls of the KMS and the pause between them.
+        if 5 * self.kms_timeout_seconds > self.lease_seconds:
+            raise ValueError(
+                "kms_timeout_seconds is too long for lease_seconds: a lease has to last five times as long"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _bounded_staleness(self) -> Self:
         for name, seconds in self.stale_if_unreachable_of.items():
             if not 0 <= seconds <= 86_400:
