@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,8 @@ def demo(
     data = data_directory()
     documents = _contracts(contracts)
     report.parent.mkdir(parents=True, exist_ok=True)
+    # Ends the gateway too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     console.print("Starting a gateway, with a PostgreSQL and a keyring of its own …", style="dim")
     with running_gateway(called.data_dir, report.parent / "gateway.log") as server:

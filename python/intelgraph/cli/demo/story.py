@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.columns import Columns
@@ -17,7 +21,6 @@ from intelgraph.client import AsOf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from rich.console import RenderableType
 
@@ -112,20 +115,27 @@ def ciphertext(row: RawRow) -> RenderableType:
 
 def next_steps(data_dir: Path) -> RenderableType:
     """Commands to go on with."""
-    serve = f"intelgraph --data-dir {data_dir} serve"
+    program = _program()
     commands = (
-        (serve, "serve what was stored; then, in another terminal:"),
-        (
-            f'intelgraph --data-dir {data_dir} entity history weather \'{{"origin":"JFK"}}\'',
-            "how it came to be",
-        ),
-        (f"intelgraph --data-dir {data_dir} quarantine list flights", "what waits for a person"),
-        (f"intelgraph --data-dir {data_dir} entity watch airports", "every change, once, in order"),
-        ("make demo", "again: every record is sent again, and nothing is stored twice"),
+        (f"export INTELGRAPH_DATA_DIR={data_dir}", ""),
+        (f"{program} serve", "serve it; then, in another terminal:"),
+        (f"{program} entity history weather EWR", "how it came to be"),
+        (f"{program} quarantine list flights", "what waits for a person"),
+        (f"{program} entity watch airports", "every change, once, in order"),
+        ("make demo", "send it all again: nothing is stored twice"),
         ("make demo-clean", "remove what the demo wrote"),
     )
     table = Table.grid(padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
     for command, meaning in commands:
-        table.add_row(Text(command, style="cyan"), meaning)
+        table.add_row(Text(command), meaning)
     guides = "Connectors: docs/connectors.md. Services: docs/services.md."
     return Group(Text("\nWhere to go next", style="bold"), table, Text(guides))
+
+
+def _program() -> str:
+    """How this program is called from here."""
+    called = Path(sys.argv[0])
+    if shutil.which("intelgraph") is None and called.name == "intelgraph":
+        return os.path.relpath(called)
+    return "intelgraph"
