@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from intelgraph.errors import Unauthenticated, Unavailable
+from intelgraph.gateway import tokens
 from intelgraph.gateway.token_keys import KeyFile
 from intelgraph.gateway.tokens import TokenVerifier
 from tests.gateway.token_issuer import ALGORITHMS, TokenIssuer, generate, public_jwk, public_pem
@@ -83,6 +85,48 @@ async def test_leeway_bears_with_clocks_that_differ(verifier: TokenVerifier, iss
     await verifier.verify(issuer.mint(nbf=now + 20, iat=now + 20))
     assert await reason_of(verifier, issuer.mint(exp=now - 40)) == "TOKEN_EXPIRED"
     assert await reason_of(verifier, issuer.mint(nbf=now + 40)) == "TOKEN_NOT_YET_VALID"
+
+
+async def test_token_that_held_expires_all_the_same(
+    verifier: TokenVerifier, issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = issuer.mint(exp=int(time.time()) + 60)
+    await verifier.verify(token)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 60 + LEEWAY - 5)
+    await verifier.verify(token)
+    monkeypatch.setattr(time, "time", lambda: now + 60 + LEEWAY + 5)
+    monkeypatch.setattr(jwt.api_jwt, "datetime", _Later)
+    assert await reason_of(verifier, token) == "TOKEN_EXPIRED"
+
+
+class _Later(datetime):
+    """A clock that has moved on by two minutes."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "_Later":
+        return super().now(tz) + timedelta(minutes=2)
+
+
+async def test_token_that_held_falls_with_its_key(issuer: TokenIssuer, tmp_path: Path) -> None:
+    file = issuer.write_key_set(tmp_path / "jwks.json")
+    verifier = TokenVerifier(KeyFile(file), "intelgraph")
+    token = issuer.mint()
+    await verifier.verify(token)
+    withdrawn = [key for key in issuer.key_set()["keys"] if key["kid"] != "EdDSA"]
+    file.write_text(json.dumps({"keys": withdrawn}))
+    assert await reason_of(verifier, token) == "TOKEN_KEY_UNKNOWN"
+
+
+async def test_remembered_tokens_are_bounded(verifier: TokenVerifier, issuer: TokenIssuer) -> None:
+    for number in range(30):
+        await verifier.verify(issuer.mint(jti=str(number)))
+    assert len(verifier._held) == 30
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_MOST_REMEMBERED", 30)
+        for number in range(20):
+            await verifier.verify(issuer.mint(jti=f"more {number}"))
+    assert len(verifier._held) == 30
 
 
 async def test_issuer_is_checked_where_it_is_set(issuer: TokenIssuer, tmp_path: Path) -> None:
