@@ -73,24 +73,20 @@ impl PathBuf {
         self.steps
     }
 
-    /// Steps into a member; gives what [`leave`](Self::leave) needs.
-    #[inline]
-    pub fn enter_key(&mut self, body: &[u8]) -> usize {
+    /// Steps into a member or an element; gives what [`leave`](Self::leave) needs.
+    pub fn enter(&mut self, step: PathStep<'_>) -> usize {
         let mark = self.bytes.len();
-        put_varint(&mut self.bytes, body.len() << 1);
-        self.bytes.extend_from_slice(body);
+        match step {
+            PathStep::Key(body) => {
+                put_varint(&mut self.bytes, body.len() << 1);
+                self.bytes.extend_from_slice(body);
+            }
+            PathStep::Index(index) => put_varint(&mut self.bytes, index << 1 | 1),
+        }
         self.steps += 1;
         mark
     }
 
-    pub fn enter_index(&mut self, index: usize) -> usize {
-        let mark = self.bytes.len();
-        put_varint(&mut self.bytes, index << 1 | 1);
-        self.steps += 1;
-        mark
-    }
-
-    #[inline]
     pub fn leave(&mut self, mark: usize) {
         self.bytes.truncate(mark);
         self.steps -= 1;

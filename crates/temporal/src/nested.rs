@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::encoded::{
-    Kind, MAX_STEPS, MAX_WORK, PathBuf, put_member_operation, put_operation, replacement_len,
+    Kind, MAX_STEPS, MAX_WORK, PathBuf, PathStep, put_member_operation, put_operation, replacement_len,
 };
 use crate::error::DiffError;
 use crate::key_order::key_order;
@@ -75,7 +75,7 @@ impl Nested {
         self.old.scan(old)?;
         self.new.scan(new)?;
         self.children.clear();
-        let mark = self.path.enter_key(body);
+        let mark = self.path.enter(PathStep::Key(body));
         self.value(comparison, 0, 0);
         self.path.leave(mark);
         Ok(())
@@ -133,46 +133,40 @@ impl Nested {
     ) -> Result<(), TooLong> {
         let (mut olds, mut news) = self.open(comparison, old, new);
         let members = olds.len() + news.len();
-        while !olds.is_empty() || !news.is_empty() {
-            let old_key = olds.clone().next().map(|at| self.children[at]);
-            let new_key = news.clone().next().map(|at| self.children[at]);
-            let old_body = old_key.map(|key| body(self.old.text(comparison.old, key)));
-            let new_body = new_key.map(|key| body(self.new.text(comparison.new, key)));
-            let order = match (old_body, new_body) {
-                (Some(old), Some(new)) if old == new => Ordering::Equal,
-                (Some(old), Some(new)) => key_order(old, new),
+        loop {
+            let order = match (self.children[olds.clone()].first(), self.children[news.clone()].first()) {
+                (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
-                (None, _) => Ordering::Greater,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(&old), Some(&new)) => {
+                    let (old, new) = (self.old.text(comparison.old, old), self.new.text(comparison.new, new));
+                    key_order(body(old), body(new))
+                }
             };
-            let (Some(key), Some(name)) = (
-                if order.is_gt() { new_key } else { old_key },
-                match order {
-                    Ordering::Greater => new_body,
-                    _ => old_body,
-                },
-            ) else {
-                break;
-            };
-            let mark = self.path.enter_key(name);
             match order {
                 Ordering::Less => {
-                    self.charge(members);
-                    let text = self.old.text(comparison.old, key + 1);
-                    put_operation(comparison.out, Kind::Remove, &self.path, &[text]);
+                    let key = self.children[olds.start];
+                    let (name, text) =
+                        (self.old.text(comparison.old, key), self.old.text(comparison.old, key + 1));
+                    self.moving(comparison, Kind::Remove, PathStep::Key(body(name)), text, members);
                 }
                 Ordering::Greater => {
-                    self.charge(members);
-                    let text = self.new.text(comparison.new, key + 1);
-                    put_operation(comparison.out, Kind::Add, &self.path, &[text]);
+                    let key = self.children[news.start];
+                    let (name, text) =
+                        (self.new.text(comparison.new, key), self.new.text(comparison.new, key + 1));
+                    self.moving(comparison, Kind::Add, PathStep::Key(body(name)), text, members);
                 }
-                Ordering::Equal => self.value(comparison, key + 1, new_key.unwrap_or(key) + 1),
+                Ordering::Equal => {
+                    let (old, new) = (self.children[olds.start], self.children[news.start]);
+                    let mark = self.path.enter(PathStep::Key(body(self.old.text(comparison.old, old))));
+                    self.value(comparison, old + 1, new + 1);
+                    self.path.leave(mark);
+                }
             }
-            self.path.leave(mark);
             self.check(comparison, limit)?;
             olds.start += usize::from(order.is_le());
             news.start += usize::from(order.is_ge());
         }
-        Ok(())
     }
 
     fn array(
@@ -239,12 +233,12 @@ impl Nested {
             // All before the hunk is as in the new array, so its positions are the indexes.
             for at in old.start + paired..old.end {
                 let text = self.old.text(comparison.old, self.children[olds.start + at]);
-                self.shift(comparison, Kind::Remove, new.end, text, elements);
+                self.moving(comparison, Kind::Remove, PathStep::Index(new.end), text, elements);
                 self.check(comparison, limit)?;
             }
             for at in new.start + paired..new.end {
                 let text = self.new.text(comparison.new, self.children[news.start + at]);
-                self.shift(comparison, Kind::Add, at, text, elements);
+                self.moving(comparison, Kind::Add, PathStep::Index(at), text, elements);
                 self.check(comparison, limit)?;
             }
         }
@@ -269,7 +263,7 @@ impl Nested {
         // From the end, so that what is still to be removed keeps its index.
         for at in (0..olds.len()).rev().filter(|&at| !stays[at]) {
             let text = self.old.text(comparison.old, self.children[olds.start + at]);
-            self.shift(comparison, Kind::Remove, at, text, elements);
+            self.moving(comparison, Kind::Remove, PathStep::Index(at), text, elements);
             self.check(comparison, limit)?;
         }
         for (at, partner) in partners.iter().enumerate() {
@@ -281,7 +275,7 @@ impl Nested {
                 }
                 None => {
                     let text = self.new.text(comparison.new, new);
-                    self.shift(comparison, Kind::Add, at, text, elements);
+                    self.moving(comparison, Kind::Add, PathStep::Index(at), text, elements);
                 }
             }
             self.check(comparison, limit)?;
@@ -290,21 +284,22 @@ impl Nested {
     }
 
     fn element(&mut self, comparison: &mut Comparison<'_>, old: u32, new: u32, index: usize) {
-        let mark = self.path.enter_index(index);
+        let mark = self.path.enter(PathStep::Index(index));
         self.value(comparison, old, new);
         self.path.leave(mark);
     }
 
-    fn shift(
+    /// Writes that something enters or leaves a container, where it moves what stands behind.
+    fn moving(
         &mut self,
         comparison: &mut Comparison<'_>,
         kind: Kind,
-        index: usize,
+        step: PathStep<'_>,
         text: &[u8],
-        elements: usize,
+        container: usize,
     ) {
-        self.charge(elements);
-        let mark = self.path.enter_index(index);
+        self.charge(container);
+        let mark = self.path.enter(step);
         put_operation(comparison.out, kind, &self.path, &[text]);
         self.path.leave(mark);
     }

@@ -42,7 +42,7 @@ fn same_text(document: &serde_json::Value, head: &Head) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn a_diff_leads_there_and_back((old, new) in versions(), spelling in any::<u64>(), by_key in any::<bool>()) {
