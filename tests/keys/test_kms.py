@@ -124,6 +124,17 @@ async def test_a_kms_that_does_not_answer_is_left_alone_and_found_again(
     assert time.monotonic() - begun < 2.5, "a probe goes out every two seconds at least"
 
 
+async def test_one_key_that_does_not_answer_does_not_close_the_kms_to_the_others(
+    kms: Kms, provider: FaultyKms
+) -> None:
+    good, away = await _stored(kms), await _stored(kms)
+    provider.fault_of = lambda context: AWAY if context == away.context else None
+    for _ in range(8):
+        answers = await kms.unwrap([good, away])
+        assert isinstance(answers[0], Secret)
+        assert isinstance(answers[1], Unreachable)
+
+
 async def test_a_provider_that_loses_results_authorises_nothing(kms: Kms, provider: FaultyKms) -> None:
     request = await _stored(kms)
 

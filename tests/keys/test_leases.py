@@ -227,6 +227,22 @@ async def test_a_tenant_key_is_replaced_when_it_is_too_old(
         assert await connection.fetchval("SELECT tenant_key_id FROM data_key") == rows[0]["key_id"]
 
 
+async def test_a_kms_that_no_longer_wraps_costs_nobody_the_lease(
+    start: StartGateway, tenant: Tenant, database: Database
+) -> None:
+    """Its policy may allow decrypting and forbid encrypting: the old tenant key goes on."""
+    await (await start()).keys.authorise(tenant)
+    await _age_tenant_keys(database)
+    gateway = await start()
+    await gateway.keys.authorise(tenant)
+    lease = gateway.lease(tenant)
+    no = Denied("no", Denial.DENIED)
+    gateway.kms.wrap = lambda requests: _answer([no] * len(requests))  # type: ignore[method-assign] # a policy
+    await gateway.keys._leases.replace_tenant_key_if_due(gateway.keys._custodies[tenant.tenant_id])
+    assert gateway.lease(tenant) == lease
+    await gateway.keys.ensure_seal_slot(tenant, 1)
+
+
 async def test_renewal_needs_no_database(start: StartGateway, tenant: Tenant, database: Database) -> None:
     gateway = await start()
     await gateway.keys.authorise(tenant)
@@ -305,6 +321,10 @@ async def _sealed_and_rotated(
     await _age_tenant_keys(database)
     assert await gateway.keys._leases._make_tenant_key(gateway.keys._custodies[tenant.tenant_id])
     return dek_ids
+
+
+async def _answer(answers: list[Denied]) -> list[Denied]:
+    return answers
 
 
 async def _age_tenant_keys(database: Database) -> None:

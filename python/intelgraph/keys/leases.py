@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from intelgraph._core import CoreError, IndexKeyRow, Keystore, KeyUnavailable, Secret, TenantKey
-from intelgraph.errors import DataLoss, IntelGraphError, PermissionDenied
+from intelgraph.errors import DataLoss, FailedPrecondition, IntelGraphError, PermissionDenied
 from intelgraph.keys import key_rows
 from intelgraph.keys.custody import Custody
 from intelgraph.keys.key_rows import TenantKeyRow, row_corrupt
@@ -75,25 +75,16 @@ class Leases:
         DataLoss KEY_ROW_CORRUPT or KEY_ROWS_LOST, and what the database raises.
         """
         custody.raise_if_refused()
-        stored = await self._stored(custody)
-        if not stored:
-            await self._make_first_tenant_key(custody)
-            stored = await self._stored(custody)
-        if not stored:
-            raise key_unavailable()  # the reader's server lags behind the writer's
-        asked_at = Keystore.tick()
-        answers = await self._kms.unwrap([stored[0].to_unwrap()])
         try:
-            self._settle(custody, asked_at, stored[:1], answers)
-            await self._load_index_key(custody)
-            if self._tenant_key_due(custody):
-                custody.renew_at = 0
+            await self._establish(custody)
         except KeyUnavailable as error:
             raise key_unavailable() from error  # the lease ended meanwhile
         except PermissionDenied as error:
             custody.refuse(error, DENIED_SECONDS)
             raise
-        custody.lease = self._keystore.lease(custody.core_id)
+        except FailedPrecondition as error:
+            custody.refuse(error, NOT_FOUND_SECONDS)
+            raise
 
     async def load_tenant_keys(self, custody: Custody, key_ids: Iterable[bytes]) -> None:
         """Loads those of these tenant keys that are not, under the tenant's lease. Raises as `establish`."""
@@ -122,6 +113,21 @@ class Leases:
                 with contextlib.suppress(DataLoss):
                     self._add(custody, _loaded([row], [answer]))
 
+    async def _establish(self, custody: Custody) -> None:
+        stored = await self._stored(custody)
+        if not stored:
+            await self._make_first_tenant_key(custody)
+            stored = await self._stored(custody)
+        if not stored:
+            raise key_unavailable()  # the reader's server lags behind the writer's
+        asked_at = Keystore.tick()
+        answers = await self._kms.unwrap([stored[0].to_unwrap()])
+        self._settle(custody, asked_at, stored[:1], answers)
+        await self._load_index_key(custody)
+        if self._tenant_key_due(custody):
+            custody.renew_at = 0
+        custody.lease = self._keystore.lease(custody.core_id)
+
     async def _load_rows(self, custody: Custody, rows: Sequence[TenantKeyRow]) -> None:
         answers = await self._kms.unwrap([row.to_unwrap() for row in rows])
         for row, answer in zip(rows, answers, strict=True):
@@ -141,7 +147,7 @@ class Leases:
     async def _make_first_tenant_key(self, custody: Custody) -> None:
         fault = await self._kms.provision(custody.tenant_id)
         if fault is not None:
-            raise self._refused(custody, fault)
+            raise refusal(fault)
         await self._make_tenant_key(custody)
 
     async def _make_tenant_key(self, custody: Custody) -> bool:
@@ -151,7 +157,7 @@ class Leases:
         context = KeyContext(custody.tenant_id, UUID(bytes=key.key_id))
         wrapped = await self._kms.wrap(WrapRequest(context, key.secret()))
         if isinstance(wrapped, KeyFault):
-            raise self._refused(custody, wrapped)
+            raise refusal(wrapped)
         young = timedelta(days=self._settings.tenant_key_days)
         async with self._database.write() as connection:
             made = await key_rows.add_tenant_key(connection, self._kms.provider_name, context, wrapped, young)
@@ -268,7 +274,8 @@ class Leases:
         for row, answer in zip(rows, answers, strict=True):
             if isinstance(answer, Denied | NotFound):
                 # A no about an older key is none about the tenant: it may start again without that key.
-                raise self._revoke(custody, answer, for_good=row is rows[0])
+                self._revoke(custody, answer, for_good=row is rows[0])
+                raise refusal(answer)
         # Checked before anything is granted: the ids commit to the keys, so a KMS that ignores the context
         # authorises nothing.
         keys = _loaded(rows, answers)
@@ -287,19 +294,13 @@ class Leases:
 
     # -- ending it -----------------------------------------------------------------------------------------
 
-    def _refused(self, custody: Custody, fault: KeyFault) -> IntelGraphError:
-        """The error for a fault; a no ends the tenant's lease at once."""
-        return self._revoke(custody, fault) if isinstance(fault, Denied | NotFound) else refusal(fault)
-
-    def _revoke(
-        self, custody: Custody, fault: Denied | NotFound, *, for_good: bool = True
-    ) -> IntelGraphError:
-        """Drops everything of the tenant; gives the error, to be repeated for a while if it is `for_good`."""
+    def _revoke(self, custody: Custody, fault: Denied | NotFound, *, for_good: bool = True) -> None:
+        """Drops everything of the tenant. If it is `for_good`, callers are refused for a while."""
         self._keystore.revoke(custody.core_id)
         custody.end()
-        error = refusal(fault)
         if for_good:
-            custody.refuse(error, DENIED_SECONDS if isinstance(fault, Denied) else NOT_FOUND_SECONDS)
+            seconds = DENIED_SECONDS if isinstance(fault, Denied) else NOT_FOUND_SECONDS
+            custody.refuse(refusal(fault), seconds)
         denial = fault.denial.value if isinstance(fault, Denied) else "not_found"
         DENIALS.labels(self._kms.provider_name, denial).inc()
         _log.warning(
@@ -307,7 +308,6 @@ class Leases:
             extra={"tenant": custody.tenant_name, "denial": denial, "answer": fault.message},
         )
         self._on_ended()
-        return error
 
     def _failed(
         self, custody: Custody, answers: Sequence[Secret | KeyFault], error: IntelGraphError | KeyUnavailable
