@@ -17,8 +17,24 @@ class Lane:
 
     expected: int
     """The next sequence that is taken."""
-    turn: int = 0
-    """Raised when a batch is handed back: those submitted behind it, in an older turn, are handed back too."""
+    turn_starts: list[int] = field(default_factory=list)
+    """The sequence at which each turn but the first began, lowered to where a later one began."""
+
+    @property
+    def turn(self) -> int:
+        """Raised when a batch is handed back: those of an older turn are handed back too, from that batch on."""
+        return len(self.turn_starts)
+
+    def has_turn(self, submission: Submission) -> bool:
+        """Whether neither the batch nor one before it was handed back since it was submitted."""
+        if submission.turn == self.turn:
+            return True
+        return submission.target.sequence < self.turn_starts[submission.turn]
+
+    def begin_turn(self, sequence: int) -> None:
+        """Batch `sequence` is handed back, and expected again. Those before it stay on their way."""
+        self.turn_starts = [*(min(start, sequence) for start in self.turn_starts), sequence]
+        self.expected = sequence
 
 
 @dataclass(slots=True)
@@ -45,7 +61,7 @@ def in_turn(group: Iterable[Submission]) -> list[Submission]:
     """The batches that may be committed. Those behind one that was handed back are handed back here."""
     kept: list[Submission] = []
     for submission in group:
-        if submission.turn == submission.lane.turn:
+        if submission.lane.has_turn(submission):
             kept.append(submission)
         else:
             hand_back([submission], _out_of_turn())
@@ -56,9 +72,8 @@ def hand_back(group: Iterable[Submission], error: errors.IntelGraphError) -> Non
     """Answers batches with an error and makes their streams expect them again. `group` is in order."""
     for submission in group:
         lane = submission.lane
-        if submission.turn == lane.turn:
-            lane.turn += 1
-            lane.expected = submission.target.sequence
+        if lane.has_turn(submission):
+            lane.begin_turn(submission.target.sequence)
         if not submission.reply.done():
             submission.reply.set_exception(error)
 
