@@ -53,15 +53,17 @@ class _InFlight:
 
     @property
     def targets(self) -> list[Position]:
-        """Where each stream of the group moves to: its last batch."""
-        return list({submission.target.stream_no: submission.target for submission in self.submissions}.values())
+        """Where each connection's stream moves to: its last batch. Two connections of one stream are told apart,
+        or the older would commit under the newer's epoch.
+        """
+        return list({_connection(submission.target): submission.target for submission in self.submissions}.values())
 
 
 class _Fenced(Exception):
-    """Another connection took some of the group's streams over."""
+    """Newer connections took streams over from some of the group's: `connections` are (stream_no, epoch)."""
 
-    def __init__(self, stream_nos: frozenset[int]) -> None:
-        self.stream_nos = stream_nos
+    def __init__(self, connections: frozenset[tuple[int, int]]) -> None:
+        self.connections = connections
 
 
 class TenantCommitter:
@@ -153,7 +155,9 @@ class TenantCommitter:
             await self._commit_until_done(flight)
         except Exception as error:  # noqa: BLE001 - every batch gets its reply
             self._engine.abort(self._tenant.tenant_id.bytes)
-            hand_back(flight.submissions, refusal(error))
+            # Once bound, the group may be committed though its COMMIT was not answered: only the stream's position,
+            # read when the stream is opened again, says whether to send its batches again.
+            hand_back(flight.submissions, refusal(error) if flight.bound is None else _outcome_unknown())
         finally:
             for _ in range(taken):
                 self._waiting.task_done()
@@ -200,7 +204,7 @@ class TenantCommitter:
                     try:
                         await self._commit_once(flight)
                     except _Fenced as fenced:
-                        await self._leave_out(flight, fenced.stream_nos)
+                        await self._leave_out(flight, fenced.connections)
                     else:
                         return
 
@@ -232,7 +236,7 @@ class TenantCommitter:
         targets = flight.targets
         after = positions.Clock(bound.seq, _timestamp(bound.recorded_us), bound.frontier)
         moved = await positions.advance(connection, tenant_id, after, targets)
-        lost = frozenset(target.stream_no for target in targets) - moved
+        lost = frozenset(map(_connection, targets)) - moved
         if lost:
             raise _Fenced(lost)
         flight.bound = bound
@@ -258,9 +262,9 @@ class TenantCommitter:
         # One transaction moved them all or none, and nobody else holds these epochs.
         return any(now.get(target.stream_no) == target for target in targets)
 
-    async def _leave_out(self, flight: _InFlight, stream_nos: frozenset[int]) -> None:
-        """Drops the batches of fenced streams and diffs the rest again."""
-        fenced = [item for item in flight.submissions if item.target.stream_no in stream_nos]
+    async def _leave_out(self, flight: _InFlight, connections: frozenset[tuple[int, int]]) -> None:
+        """Drops the batches of fenced connections and diffs the rest again."""
+        fenced = [item for item in flight.submissions if _connection(item.target) in connections]
         hand_back(
             fenced,
             errors.Aborted(
@@ -306,24 +310,14 @@ def _timestamp(unix_us: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=unix_us)
 
 
-async def _each(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
+def _connection(target: Position) -> tuple[int, int]:
+    return target.stream_no, target.epoch
 
 
-def _timestamp(unix_us: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=unix_us)
-
-
-def _refusal(error: Exception) -> errors.IntelGraphError:
-    if isinstance(error, errors.IntelGraphError):
-        return error
-    if isinstance(error, KeyUnavailable):
-        return errors.Unavailable(
-            "KEY_UNAVAILABLE",
-            "the tenant's key cannot be used now",
-            fix="send the batch again after the delay; see the key's state if it lasts",
-            retry_after=1.0,
-        )
-    _log.error("commit_failed", exc_info=error)
-    return errors.Internal("INTERNAL", "the batch could not be committed", fix="see the gateway's log")
+def _outcome_unknown() -> errors.IntelGraphError:
+    """Ends the stream: it asks for no retry on this connection."""
+    return errors.Unavailable(
+        "STORAGE_UNAVAILABLE",
+        "PostgreSQL went away during a commit, and whether it happened is not known",
+        fix="open the stream again: it goes on after the last committed sequence",
+    )

@@ -85,9 +85,9 @@ WITH clock AS (
   UPDATE ingest_stream s SET sequence = a.sequence, updated_at = $3
   FROM unnest($5::int[], $6::bigint[], $7::bigint[]) AS a(stream_no, epoch, sequence)
   WHERE s.tenant_id = $1 AND s.stream_no = a.stream_no AND s.epoch = a.epoch AND s.sequence < a.sequence
-  RETURNING s.stream_no
+  RETURNING s.stream_no, s.epoch
 )
-SELECT array(SELECT stream_no FROM moved)
+SELECT stream_no, epoch FROM moved
 """
 
 
@@ -96,12 +96,13 @@ async def advance(
     tenant_id: UUID,
     clock: Clock,
     targets: Sequence[Position],
-) -> frozenset[int]:
+) -> frozenset[tuple[int, int]]:
     """Moves the clock and the positions of the streams in `targets`, in one statement. Call it under the clock row.
 
-    Returns the numbers of the streams that moved; one that is missing was fenced, or its batch is committed already.
+    Returns (stream_no, epoch) of those that moved; one that is missing was fenced, or its batch is committed already.
+    A stream may be named under two epochs: only the newer connection's moves.
     """
-    moved = await connection.fetchval(
+    moved = await connection.fetch(
         _ADVANCE,
         tenant_id,
         clock.seq,
@@ -111,7 +112,7 @@ async def advance(
         [target.epoch for target in targets],
         [target.sequence for target in targets],
     )
-    return frozenset(moved)
+    return frozenset((row["stream_no"], row["epoch"]) for row in moved)
 
 
 async def current(
