@@ -17,6 +17,7 @@ from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 from tests.keys.conftest import StartGateway
 from tests.keys.gateway import Gateway, dek_ids_of, delete_as_owner, keyring, until
+from tests.keys.messages import Messages, opened
 
 pytestmark = pytest.mark.usefixtures("quick_upkeep")
 
@@ -66,6 +67,10 @@ async def test_a_key_that_its_owner_disables_stops_everything_within_the_lease(
     await gateway.keys.ensure_seal_slot(tenant, 1)
     await gateway.keys.ensure_seal_slot(other_tenant, 1)
     dek_ids = await dek_ids_of(database, tenant)
+    messages = Messages(tenant.tenant_id, b"one", b"two")
+    sealed = messages.seal(messages.reserve(gateway.keystore))
+    assert opened(gateway.keystore, tenant.tenant_id, *sealed) == [b"one", b"two"]
+    under_way = messages.reserve(gateway.keystore)
     with keyring(key_directory).changing() as held:
         held.disable(tenant.tenant_id.bytes, 1)
     disabled_at = time.monotonic()
@@ -76,6 +81,9 @@ async def test_a_key_that_its_owner_disables_stops_everything_within_the_lease(
     core_id = tenant.tenant_id.bytes
     assert gateway.slot(tenant) == "unleased"
     for refused in (
+        lambda: messages.reserve(gateway.keystore),
+        lambda: messages.seal(under_way),
+        lambda: opened(gateway.keystore, tenant.tenant_id, *sealed),
         lambda: gateway.keystore.missing_deks(core_id, dek_ids),
         lambda: gateway.keystore.generate_dek(core_id),
         lambda: gateway.keystore.generate_index_key(core_id),

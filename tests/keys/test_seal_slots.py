@@ -5,6 +5,7 @@ import time
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from intelgraph import errors
 from intelgraph.storage.database import Database
@@ -12,6 +13,7 @@ from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import Tenant
 from tests.keys.conftest import StartGateway
 from tests.keys.gateway import dek_ids_of, until
+from tests.keys.messages import Messages, opened
 
 
 async def test_a_key_that_is_nearly_old_is_replaced_behind_the_batches(
@@ -48,16 +50,45 @@ async def test_no_batch_waits_for_the_database_while_a_key_is_replaced(
     assert len(await dek_ids_of(database, tenant)) == 2 * 32
 
 
+async def test_asking_uses_up_nothing(start: StartGateway, tenant: Tenant, database: Database) -> None:
+    gateway = await start(dek_messages=100)
+    for _ in range(5):
+        await gateway.keys.ensure_seal_slot(tenant, 100)
+    assert len(await dek_ids_of(database, tenant)) == 32
+    assert gateway.slot(tenant, 100) == "ready"
+    assert gateway.slot(tenant, 101) == "spent"
+
+
 async def test_a_budget_that_is_used_up_gets_a_new_key(
     start: StartGateway, tenant: Tenant, database: Database
 ) -> None:
     gateway = await start(dek_messages=100)
-    await gateway.keys.ensure_seal_slot(tenant, 100)
-    # Nothing was sealed yet, so the budget is whole: asking is not using.
-    await gateway.keys.ensure_seal_slot(tenant, 100)
-    assert len(await dek_ids_of(database, tenant)) == 32
-    assert gateway.slot(tenant, 100) == "ready"
-    assert gateway.slot(tenant, 101) == "spent"
+    sealed, used = [], []
+    for _ in range(5):
+        messages = Messages(tenant.tenant_id, *[b"x"] * 60)
+        await gateway.keys.ensure_seal_slot(tenant, 60)
+        reservation = messages.reserve(gateway.keystore)
+        used.append(reservation.dek_id)
+        sealed += messages.seal(reservation)
+    assert len({*used}) == 5, "sixty and sixty do not fit into a hundred"
+    stored = await dek_ids_of(database, tenant)
+    assert {*used} <= {stored[at : at + 32] for at in range(0, len(stored), 32)}
+    assert opened(gateway.keystore, tenant.tenant_id, *sealed) == [b"x"] * 300
+
+
+async def test_a_budget_that_is_nearly_used_up_is_replaced_behind_the_batches(
+    start: StartGateway, tenant: Tenant, database: Database
+) -> None:
+    gateway = await start(dek_messages=1000)
+    await gateway.keys.ensure_seal_slot(tenant, 10)
+    fetched = _fetched()
+    for _ in range(400):
+        messages = Messages(tenant.tenant_id, *[b"x"] * 10)
+        await gateway.keys.ensure_seal_slot(tenant, 10)
+        messages.seal(messages.reserve(gateway.keystore))
+        await asyncio.sleep(0.001)
+    assert 4 <= len(await dek_ids_of(database, tenant)) / 32 <= 7
+    assert _fetched() == fetched, "no batch waited for a key"
 
 
 async def test_a_batch_that_no_key_could_seal_is_refused(
@@ -129,3 +160,9 @@ async def test_a_key_made_under_an_earlier_lease_is_not_used(
     with pytest.raises(errors.Unavailable):
         await waiting
     assert gateway.slot(tenant) == "unleased"
+
+
+def _fetched() -> float:
+    """How many batches had to wait for a data key in this process."""
+    labels = {"purpose": "seal", "met": "fetched"}
+    return REGISTRY.get_sample_value("intelgraph_key_requests_total", labels) or 0.0
