@@ -3,7 +3,7 @@
 What the core refuses is a CoreError: `args` are the message and the reason, UPPER_SNAKE.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, final
 
 class CoreError(Exception):
@@ -354,10 +354,141 @@ class NotActive(CoreError):
     """The tenant was not activated, or was dropped."""
 
 class CorruptData(CoreError):
-    """What is stored was altered, or is not ours."""
+    """What is stored was altered, or is not ours. The third of `args` is the change's `seq`, where it is one."""
 
 class StaleGroup(CoreError):
     """What was diffed leans on something that changed: diff again."""
 
 class ContractError(CoreError):
     """A contract document was refused. The third of `args` lists its faults as (pointer, rule, fix)."""
+
+# -- reading: crates/py/src/read.rs. Rows are answers of storage.change_log: eleven fields each, in COPY format.
+
+@final
+class Catalogue:
+    """The names that numbers in rows stand for, of one tenant."""
+
+    def __new__(cls, datasets: Mapping[int, str], contracts: Mapping[int, bytes]) -> Catalogue:
+        """Names of datasets and digests of contracts, by number."""
+    def covers(self, rows: bytes) -> bool:
+        """Whether it has a name for every number in `rows`. Raises CorruptData."""
+
+@final
+class LogReader:
+    """Reads rows of one tenant's log, whose data keys must be loaded. Every method raises KeyUnavailable, and
+    CorruptData for a value that does not open in its place or a version that does not follow from others.
+    """
+
+    def __new__(cls, keystore: Keystore, tenant_id: bytes, catalogue: Catalogue) -> LogReader: ...
+    def version(self, rows: bytes) -> bytes:
+        """`GetResponse.version`, encoded: the version that the last row is, rebuilt from its base, the first."""
+    def difference(self, from_rows: bytes, to_rows: bytes, contract: Contract) -> bytes:
+        """`DiffResponse` but for `as_of_seq`, encoded; no rows are no version. The contract names the arrays that
+        are compared by key.
+        """
+    def history(self, rows: bytes, chain: bytes, with_documents: bool) -> tuple[bytes, tuple[int, int] | None]:
+        """`HistoryResponse.entries`, encoded, newest first, and after which (valid time, `seq`) a page ended that was
+        full. `chain` leads from a base to the oldest chain row of `rows`.
+        """
+    def changes(self, rows: bytes, after_seq: int | None) -> list[tuple[bytes, int]]:
+        """`ChangesResponse.entries`, encoded, in parts, each with its last `seq`. With `after_seq`, every change after
+        it has to be there.
+        """
+
+def keys_of_rows(rows: bytes) -> bytes:
+    """The data keys that opening `rows` takes, 32 bytes each. Raises CorruptData."""
+
+def keys_of_values(values: Sequence[bytes]) -> bytes:
+    """The data keys that opening these sealed values takes, 32 bytes each."""
+
+def entity_id(keystore: Keystore, tenant_id: bytes, contract: Contract, key: bytes) -> bytes:
+    """The identifier, 16 bytes, of the entity that a key stands for, JSON as `DeleteEntity.key`.
+
+    Raises EntityKeyInvalid, KeyUnavailable.
+    """
+
+def open_quarantine(
+    keystore: Keystore,
+    tenant_id: bytes,
+    dataset: str,
+    quarantine_id: bytes,
+    report: bytes,
+    records: Sequence[tuple[bytes, bytes]],
+) -> tuple[bytes, list[bytes]]:
+    """Opens an entry's report, and its records, each given with its fingerprint. Raises CorruptData, KeyUnavailable."""
+
+@final
+class LogCheck:
+    """A check of one tenant's log, page by page. Rows are answers of storage.log_tree: twelve fields each."""
+
+    def __new__(cls, keystore: Keystore, tenant_id: bytes) -> LogCheck: ...
+    @staticmethod
+    def keys_needed(rows: bytes) -> bytes:
+        """The data keys that checking `rows` takes, 32 bytes each. Raises CorruptData."""
+    def take(self, rows: bytes, catalogue: Catalogue) -> None:
+        """Takes the next rows; after an error the same can be taken again. Raises CorruptData, KeyUnavailable."""
+    def finish(
+        self, seq: int, frontier: bytes, last_seq: int
+    ) -> tuple[int, bytes | None, list[tuple[str, int, int, str]], int]:
+        """The verdict, given the clock row and the last change that has a row: changes looked at; root of their tree,
+        None where one is missing; findings, each a reason, its first and last change and what it is; findings left out.
+        """
+
+# -- services' messages: crates/py/src/envelope.rs
+
+@final
+class MessagesToSeal:
+    """The messages of an `EncryptRequest`."""
+
+    @staticmethod
+    def decode(request: bytes) -> MessagesToSeal:
+        """Raises InvalidRequest."""
+    @property
+    def tenant(self) -> str:
+        """The tenant that the request names; empty if none."""
+    @property
+    def count(self) -> int: ...
+    @property
+    def keys_travel(self) -> bool:
+        """Whether each envelope is to carry its wrapped keys."""
+    def reserve(self, keystore: Keystore, tenant_id: bytes) -> SealReservation:
+        """Reserves what sealing them takes. Raises KeyUnavailable."""
+    def seal(self, reservation: SealReservation, keys: tuple[bytes, bytes] | None = None) -> bytes:
+        """An `EncryptResponse`. `keys` are the reservation's data key and the tenant key that wrapped it, both
+        wrapped, to be carried. Raises KeyUnavailable.
+        """
+
+@final
+class SealReservation:
+    """The right to seal one batch, once."""
+
+    @property
+    def dek_id(self) -> bytes:
+        """The data key that seals."""
+
+@final
+class MessagesToOpen:
+    """The envelopes of a `DecryptRequest`."""
+
+    @staticmethod
+    def decode(request: bytes) -> MessagesToOpen:
+        """Raises InvalidRequest."""
+    @property
+    def tenant(self) -> str:
+        """The tenant that the request names; empty if none."""
+    def keys_needed(self) -> bytes:
+        """The data keys that the envelopes name, 32 bytes each."""
+    def travelling_keys(self, keystore: Keystore, tenant_id: bytes) -> list[tuple[bytes, bytes]]:
+        """The tenant keys (id, wrapped) that envelopes carry whose data keys were looked for and not found. Raises
+        KeyUnavailable.
+        """
+    def open(self, keystore: Keystore, tenant_id: bytes) -> bytes:
+        """A `DecryptResponse`, with an error in the place of each that does not open. Raises KeyUnavailable."""
+
+class InvalidRequest(CoreError):
+    """The bytes are not the request's message, or it is too large."""
+
+class EntityKeyInvalid(CoreError):
+    """What is to name an entity does not, under its contract: `args` are the fix, the rule, and the pointer to the
+    part of the key.
+    """

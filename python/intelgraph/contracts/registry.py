@@ -117,6 +117,14 @@ class ContractRegistry:
             )
         return found
 
+    async def datasets(self, tenant: "Tenant") -> Mapping[int, str]:
+        """The name of each of the tenant's datasets, by the number that rows of the log carry."""
+        async with self._database.read(tenant.tenant_id) as connection:
+            rows = await connection.fetch(
+                "SELECT dataset_id, name FROM dataset WHERE tenant_id = $1", tenant.tenant_id
+            )
+        return {row["dataset_id"]: row["name"] for row in rows}
+
     async def digests(self, tenant: "Tenant") -> Mapping[int, bytes]:
         """The digest of each of the tenant's contracts, by the number that rows of the log carry."""
         async with self._database.read(tenant.tenant_id) as connection:

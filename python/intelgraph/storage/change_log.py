@@ -38,8 +38,10 @@ _HEAD_COLUMNS: Final = (
     ("log.since_base", "int2"),
     ("log.sealed", "bytea"),
 )
+READ_COLUMNS: Final = (*_HEAD_COLUMNS, ("log.snapshot", "bytea"), ("log.contract_id", "int4"))
+"""The eleven fields that a reader gets, each an expression over `log` and its type."""
 _HEAD_ROW: Final = copy_row(*_HEAD_COLUMNS, ("log.snapshot", "bytea"))
-_READ_ROW: Final = copy_row(*_HEAD_COLUMNS, ("log.snapshot", "bytea"), ("log.contract_id", "int4"))
+_READ_ROW: Final = copy_row(*READ_COLUMNS)
 _FEED_ROW: Final = copy_row(*_HEAD_COLUMNS, ("NULL::bytea", "bytea"), ("log.contract_id", "int4"))
 
 _LATEST_US: Final = 253_402_300_799_999_999

@@ -1,0 +1,93 @@
+"""What checking the tree over a tenant's log reads: every row with its leaf, and the clock row.
+
+Rows are as those of `change_log`, with a twelfth field after contract_id: leaf bytea.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from intelgraph.errors import Internal
+from intelgraph.storage.change_log import PAGE_BYTES, READ_COLUMNS
+from intelgraph.storage.copy_format import copy_row, copy_rows
+
+if TYPE_CHECKING:
+    from intelgraph.storage.connection import Connection
+
+_LEAF_ROW: Final = copy_row(*READ_COLUMNS, ("log.leaf", "bytea"))
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """The end of a log, as the clock row has it and as the rows have it."""
+
+    seq: int
+    """Last change by the clock row."""
+    frontier: bytes
+    """RFC 6962 frontier of its leaves."""
+    last_seq: int
+    """Last change that has a row; 0 without any."""
+
+
+_TREE_HEAD: Final = """
+SELECT clock.seq, clock.frontier, coalesce((
+  SELECT log.seq FROM entity_change_log AS log WHERE log.tenant_id = $1 ORDER BY log.seq DESC LIMIT 1
+), 0) AS last_seq
+FROM tenant_clock AS clock WHERE clock.tenant_id = $1
+"""
+
+
+async def tree_head(connection: "Connection", tenant_id: UUID) -> TreeHead:
+    """The end of the tenant's log. For the reader. Raises Internal CLOCK_MISSING."""
+    row = await connection.fetchrow(_TREE_HEAD, tenant_id)
+    if row is None:
+        raise Internal(
+            "CLOCK_MISSING",
+            "the tenant has no clock row",
+            fix="create tenants through the gateway, which gives each its clock",
+        )
+    return TreeHead(**row)
+
+
+@dataclass(frozen=True, slots=True)
+class LeafPage:
+    """Some rows with their leaves."""
+
+    rows: bytes
+    """Twelve fields each, by (seq, recorded): all rows of the changes up to `last_seq`."""
+    last_seq: int
+    """The last change among them."""
+
+
+_LEAVES: Final = f"""
+WITH candidate AS MATERIALIZED (
+  SELECT log.seq, sum(log.bytes) OVER (ORDER BY log.seq, log.recorded) - log.bytes AS bytes_before
+  FROM (
+    SELECT log.seq, log.recorded,
+      octet_length(log.sealed) + coalesce(octet_length(log.snapshot), 0) AS bytes
+    FROM entity_change_log AS log
+    WHERE log.tenant_id = $1 AND log.seq > $2 AND log.seq <= $3
+    ORDER BY log.seq, log.recorded LIMIT $4::int
+  ) AS log
+), page AS MATERIALIZED (
+  SELECT max(seq) AS last_seq FROM candidate WHERE bytes_before < $5::bigint
+)
+SELECT page.last_seq, (
+  SELECT {copy_rows(_LEAF_ROW, "log.seq, log.recorded")}
+  FROM entity_change_log AS log
+  WHERE log.tenant_id = $1 AND log.seq > $2 AND log.seq <= page.last_seq
+) AS rows
+FROM page
+"""  # noqa: S608 (composed of constants of this module)
+
+
+async def leaves_after(
+    connection: "Connection", tenant_id: UUID, after_seq: int, until_seq: int, limit: int
+) -> LeafPage | None:
+    """About `limit` rows of the changes after `after_seq` up to `until_seq`; None if there are none. For the
+    reader.
+    """
+    row = await connection.fetchrow(_LEAVES, tenant_id, after_seq, until_seq, limit, PAGE_BYTES)
+    if row is None or row["last_seq"] is None:
+        return None
+    return LeafPage(row["rows"], row["last_seq"])
