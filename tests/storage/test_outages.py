@@ -261,6 +261,11 @@ async def _store(opened: Database, number: int) -> None:
             "STORAGE_UNAVAILABLE",
             True,
         ),
+        (
+            asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+            "STORAGE_UNAVAILABLE",
+            True,
+        ),
         (ConnectionRefusedError(), "STORAGE_UNAVAILABLE", True),
         (FileNotFoundError(), "STORAGE_UNAVAILABLE", True),
         (TimeoutError(), "STORAGE_UNAVAILABLE", True),

@@ -111,6 +111,7 @@ _GONE = (
     asyncpg.OperatorInterventionError,  # shutting down, starting up, recovering from a crash
     asyncpg.ReadOnlySQLTransactionError,  # a standby after a fail-over
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InternalClientError,  # the server's last word came between two operations; its end has not yet
     OSError,  # refused, reset, no socket yet; TimeoutError is one
 )
 
