@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +26,9 @@ WEATHER = [
 ]
 
 
-def snippets(guide: str) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / guide).read_text(), re.MULTILINE | re.DOTALL)
+def snippets(guide: str, language: str = "python") -> list[str]:
+    text = (ROOT / "README.md" if guide == "README.md" else ROOT / "docs" / guide).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def stocked(gateway: GatewayProcess) -> GatewayProcess:
     ("guide", "snippet"),
     [
         (guide, snippet)
-        for guide in ("connectors.md", "services.md")
+        for guide in ("README.md", "connectors.md", "services.md")
         for snippet in snippets(guide)
         if DEFAULT_ADDRESS in snippet
     ],
@@ -66,7 +68,7 @@ def test_a_snippet_runs(stocked: GatewayProcess, guide: str, snippet: str) -> No
     assert done.stdout.strip(), f"a snippet of {guide} shows nothing to the reader"
 
 
-@pytest.mark.parametrize("guide", ["connectors.md", "services.md"])
+@pytest.mark.parametrize("guide", ["README.md", "connectors.md", "services.md"])
 def test_every_snippet_compiles(guide: str) -> None:
     found = snippets(guide)
     assert found
@@ -77,3 +79,33 @@ def test_every_snippet_compiles(guide: str) -> None:
 def test_the_tenant_of_the_contracts_is_the_one_that_local_use_has() -> None:
     for document in CONTRACTS.glob("*.json"):
         assert f'"tenantId": "{TENANT}"' in document.read_text()
+
+
+def test_the_session_of_the_readme_runs(gateway: GatewayProcess, tmp_path: Path) -> None:
+    (session,) = [block for block in snippets("README.md", "sh") if "contract put" in block]
+    (tmp_path / "contracts").symlink_to(ROOT / "contracts")
+    (tmp_path / "airlines.csv").write_text("carrier,name\n9E,Endeavor Air Inc.\n")
+    environment = os.environ | {
+        "INTELGRAPH_TOKEN": str(gateway.token()()),
+        "INTELGRAPH_SERVER": gateway.address,
+    }
+    for line in session.splitlines():
+        arguments = shlex.split(line, comments=True)
+        assert arguments[0] == "intelgraph"
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        assert done.stdout.strip(), f"{line} shows nothing to the reader"
+
+
+def test_the_two_commands_of_the_readme_are_targets_of_make() -> None:
+    (commands,) = [block for block in snippets("README.md", "sh") if "make demo" in block]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {line.split()[1] for line in commands.splitlines()} <= set(targets)
