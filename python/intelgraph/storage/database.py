@@ -153,10 +153,17 @@ class Database:
         try:
             yield
         except Exception as error:
-            fault = storage_fault(error, volume=self._volume)
+            fault = storage_fault(_first(error), volume=self._volume)
             if fault is None:
                 raise
             raise fault from error
+
+
+def _first(error: Exception) -> Exception:
+    """What broke a connection, where giving that connection back has failed in its turn."""
+    while isinstance(error, asyncpg.InterfaceError) and isinstance(error.__context__, Exception):
+        error = error.__context__
+    return error
 
 
 def _attempts() -> AsyncRetrying:
