@@ -270,9 +270,7 @@ class Group:
     @property
     def fingerprints(self) -> bytes:
         """Of the records that are to be quarantined, 32 bytes each."""
-    def bind(
-        self, seq: int, recorded_us: int, now_us: int, frontier: bytes, quarantined: bytes
-    ) -> Bound:
+    def bind(self, seq: int, recorded_us: int, now_us: int, frontier: bytes, quarantined: bytes) -> Bound:
         """Gives the changes their `seq` and times: the arguments are the locked clock row, the database's clock, and
         those fingerprints that wait in quarantine (each with its entry, 48 bytes together). Once only.
 
@@ -386,7 +384,9 @@ class LogReader:
         """`DiffResponse` but for `as_of_seq`, encoded; no rows are no version. The contract names the arrays that
         are compared by key.
         """
-    def history(self, rows: bytes, chain: bytes, with_documents: bool) -> tuple[bytes, tuple[int, int] | None]:
+    def history(
+        self, rows: bytes, chain: bytes, with_documents: bool
+    ) -> tuple[bytes, tuple[int, int] | None]:
         """`HistoryResponse.entries`, encoded, newest first, and after which (valid time, `seq`) a page ended that was
         full. `chain` leads from a base to the oldest chain row of `rows`.
         """

@@ -219,9 +219,8 @@ fn another_process_opens_from_the_stored_rows() {
     let index = pending.row();
     writer.activate_index_key(pending, at(0)).unwrap();
     reader.load_index_key(&index, at(0)).unwrap();
-    let id = |keystore: &Keystore| {
-        keystore.index_key(TENANT, at(0)).unwrap().entity_id("aircraft", b"N10156")
-    };
+    let id =
+        |keystore: &Keystore| keystore.index_key(TENANT, at(0)).unwrap().entity_id("aircraft", b"N10156");
     assert_eq!(id(&writer), id(&reader));
 }
 

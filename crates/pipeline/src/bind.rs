@@ -186,7 +186,12 @@ impl Binding {
         Ok(())
     }
 
-    fn field(&mut self, seal: &mut SealBatch, context: &Context<'_>, plaintext: &[u8]) -> Result<(), PipelineError> {
+    fn field(
+        &mut self,
+        seal: &mut SealBatch,
+        context: &Context<'_>,
+        plaintext: &[u8],
+    ) -> Result<(), PipelineError> {
         let field = OpenField::open(&mut self.sealed_now);
         seal.seal(context, plaintext, &mut self.sealed_now)?;
         field.close(&mut self.sealed_now);

@@ -87,7 +87,8 @@ const TEMPLATE: [u8; SEALED] = {
     let mut row = [0; SEALED];
     row[1] = 15;
     let mut field = 0;
-    let ends = [SEQ, RECORDED, VALID_AT, ENTITY, DATASET, CONTRACT, STREAM, BATCH, VERSION, OP, SINCE_BASE, LEAF];
+    let ends =
+        [SEQ, RECORDED, VALID_AT, ENTITY, DATASET, CONTRACT, STREAM, BATCH, VERSION, OP, SINCE_BASE, LEAF];
     let sizes = [8, 8, 8, 16, 4, 4, 4, 8, 4, 2, 2, 32];
     row[5] = 16;
     while field < ends.len() {

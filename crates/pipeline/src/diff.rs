@@ -58,11 +58,15 @@ pub(crate) fn seal_bounds(heads: &Heads, batches: &[Arc<Prepared>]) -> (u64, u64
     for batch in batches {
         messages += 2 * batch.items.len() as u64 + u64::from(batch.records()) + 1;
         // A diff holds at most both documents, a snapshot the new one, and both have a head of fixed size.
-        let known = |item: &Item| heads.peek(&item.key).and_then(|entry| entry.head.as_ref()).map_or(0, Head::weight);
+        let known =
+            |item: &Item| heads.peek(&item.key).and_then(|entry| entry.head.as_ref()).map_or(0, Head::weight);
         let old: usize = batch.items.iter().map(known).sum();
         let supplied = batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
-        let fetched: usize =
-            supplied.heads.values().filter_map(|(_, entry)| entry.as_ref()?.head.as_ref().map(Head::weight)).sum();
+        let fetched: usize = supplied
+            .heads
+            .values()
+            .filter_map(|(_, entry)| entry.as_ref()?.head.as_ref().map(Head::weight))
+            .sum();
         bytes += 4 * (batch.size() + old + fetched) as u64 + 256 * u64::from(batch.records()) + REPORT_BYTES;
     }
     (messages, bytes)
@@ -176,9 +180,7 @@ impl GroupDiffer<'_> {
         };
         match (item.valid_at, before.valid_at) {
             (Some(at), ValidAt::At(head)) if at < head => self.late(batch, item, at, supplied),
-            (Some(at), ValidAt::At(head)) if at == head => {
-                self.same_time(batch, item, at, before, supplied)
-            }
+            (Some(at), ValidAt::At(head)) if at == head => self.same_time(batch, item, at, before, supplied),
             // The head is about to be recorded as true from then; an event time cannot be put after that with
             // certainty. Stored whole it is right wherever it falls.
             (Some(at), ValidAt::Recording) => self.late(batch, item, at, supplied),
@@ -189,10 +191,11 @@ impl GroupDiffer<'_> {
     /// Moves what was fetched of an entity into the overlay.
     fn pin(&mut self, item: &Item, supplied: &mut Supplied) {
         if let Some((_, entry)) = supplied.heads.remove(&item.key)
-            && let Some(entry) = entry {
-                self.heads.pin(item.key, entry, self.ticket);
-                self.pinned.push(item.key);
-            }
+            && let Some(entry) = entry
+        {
+            self.heads.pin(item.key, entry, self.ticket);
+            self.pinned.push(item.key);
+        }
     }
 
     fn before(&self, key: &EntityKey) -> Option<Before> {
@@ -300,7 +303,12 @@ impl GroupDiffer<'_> {
             let seed = self.index_key.content_hash_seed();
             (at, link.head.as_ref().map(|head| head.hash(seed)))
         });
-        self.changes.push(Change { key: item.key, operation, commitment: link.commitment, place: link.place });
+        self.changes.push(Change {
+            key: item.key,
+            operation,
+            commitment: link.commitment,
+            place: link.place,
+        });
         let entry = Entry {
             head: link.head,
             version,
@@ -405,7 +413,12 @@ impl GroupDiffer<'_> {
     }
 
     /// Compares a record with its entity's head and appends the diff to `out`.
-    fn compare(&mut self, batch: &Prepared, item: &Item, out: &mut Vec<u8>) -> Result<Compared, PipelineError> {
+    fn compare(
+        &mut self,
+        batch: &Prepared,
+        item: &Item,
+        out: &mut Vec<u8>,
+    ) -> Result<Compared, PipelineError> {
         let old = self.heads.get(&item.key).and_then(|entry| entry.head.as_ref());
         match item.content {
             ItemContent::Upsert(root) => {
@@ -438,7 +451,11 @@ impl GroupDiffer<'_> {
         Ok(Some(Head::of_value(batch.value(root))?.hash(self.index_key.content_hash_seed())))
     }
 
-    fn quarantine(&mut self, batch: &Prepared, conflicts: &[Item]) -> Result<Option<Quarantine>, PipelineError> {
+    fn quarantine(
+        &mut self,
+        batch: &Prepared,
+        conflicts: &[Item],
+    ) -> Result<Option<Quarantine>, PipelineError> {
         if conflicts.is_empty() && batch.rejected.is_empty() {
             return Ok(None);
         }
@@ -457,7 +474,13 @@ impl GroupDiffer<'_> {
         Quarantine::seal(batch, &rejected, &report, self.index_key, id, &mut self.seal).map(Some)
     }
 
-    fn change<'k>(&self, batch: &Prepared, item: &'k Item, version: u32, operation: Operation) -> copy::Change<'k> {
+    fn change<'k>(
+        &self,
+        batch: &Prepared,
+        item: &'k Item,
+        version: u32,
+        operation: Operation,
+    ) -> copy::Change<'k> {
         copy::Change {
             tenant: self.tenant,
             entity: &item.key.entity,
@@ -471,7 +494,14 @@ impl GroupDiffer<'_> {
         }
     }
 
-    fn context<'k>(&self, batch: &'k Prepared, item: &'k Item, version: u32, operation: Operation, at: i64) -> Context<'k> {
+    fn context<'k>(
+        &self,
+        batch: &'k Prepared,
+        item: &'k Item,
+        version: u32,
+        operation: Operation,
+        at: i64,
+    ) -> Context<'k> {
         Context {
             tenant: self.tenant,
             dataset: batch.stream.dataset(),

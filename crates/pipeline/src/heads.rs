@@ -370,16 +370,23 @@ impl Heads {
     /// batch's next record of that entity would have to fetch it again.
     pub fn pin(&mut self, key: EntityKey, entry: Entry, ticket: u64) {
         let committed = entry.committed_at();
-        self.overlay.entry(key).or_insert(Pending { entry, made_by: ticket, ticket, committed, versions: vec![] });
+        self.overlay.entry(key).or_insert(Pending {
+            entry,
+            made_by: ticket,
+            ticket,
+            committed,
+            versions: vec![],
+        });
     }
 
     /// Group `ticket` is committed: what it touched last of these entities moves from the overlay to the cache.
     pub fn unpin(&mut self, ticket: u64, keys: impl Iterator<Item = EntityKey>) {
         for key in keys {
             if self.overlay.get(&key).is_some_and(|pending| pending.ticket == ticket)
-                && let Some(pending) = self.overlay.remove(&key) {
-                    self.cache.insert(key, pending.entry);
-                }
+                && let Some(pending) = self.overlay.remove(&key)
+            {
+                self.cache.insert(key, pending.entry);
+            }
         }
     }
 

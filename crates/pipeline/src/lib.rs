@@ -37,7 +37,7 @@ pub use engine::{Engine, EngineLimits, TenantUsage};
 pub use error::PipelineError;
 pub use fetch::FetchPlan;
 pub use group::Group;
-pub use log_check::{Finding, LogCheck, Verdict};
+pub use log_check::{Fault, Finding, LogCheck, Verdict};
 pub use prepare::{BatchLimits, Prepared};
 pub use quarantine::open_entry;
 pub use read::{Catalogue, Encoded, FeedPart, HistoryPart, LogReader, entity_id, keys_needed};

@@ -13,11 +13,54 @@ use crate::read::Catalogue;
 /// Findings that are kept; the others are counted.
 const MOST_FINDINGS: usize = 1000;
 
+/// What can be wrong with a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// There are changes before and after, or the clock row has counted them, and no rows.
+    Missing,
+    /// There is more than one row of a number.
+    Repeated,
+    /// A change does not open in its place.
+    Change,
+    /// A snapshot does not, or is another document than its change led to.
+    Snapshot,
+    /// A row names a dataset that the tenant does not have.
+    Dataset,
+    /// The stored leaf is not that of the change.
+    Leaf,
+    /// The time of recording is not after that of the change before.
+    Recorded,
+    /// The clock row does not know of changes that have rows.
+    ClockBehind,
+    /// The clock row's frontier is not one, or is not of as many changes.
+    Frontier,
+    /// Together the changes are not those that were committed.
+    Root,
+}
+
+impl Fault {
+    /// The stable name.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "CHANGE_MISSING",
+            Self::Repeated => "CHANGE_REPEATED",
+            Self::Change => "CHANGE_ALTERED",
+            Self::Snapshot => "SNAPSHOT_ALTERED",
+            Self::Dataset => "DATASET_UNKNOWN",
+            Self::Leaf => "LEAF_DIFFERS",
+            Self::Recorded => "RECORDED_NOT_LATER",
+            Self::ClockBehind => "CLOCK_BEHIND_LOG",
+            Self::Frontier => "FRONTIER_UNFIT",
+            Self::Root => "ROOT_DIFFERS",
+        }
+    }
+}
+
 /// Something in the log that was not committed so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Stable name, UPPER_SNAKE.
-    pub reason: &'static str,
+    /// What it is.
+    pub fault: Fault,
     /// The first change that it is about.
     pub first_seq: u64,
     /// The last change that it is about.
@@ -93,7 +136,7 @@ impl LogCheck {
                 Ok(leaf) => {
                     if leaf_of(&row) != Some(leaf) {
                         progress.find(
-                            "LEAF_DIFFERS",
+                            Fault::Leaf,
                             row.seq,
                             "its stored leaf is not the leaf of what it says",
                         );
@@ -101,12 +144,12 @@ impl LogCheck {
                     Some(leaf)
                 }
                 Err(PipelineError::Corrupt { fault, .. }) => {
-                    let reason = match fault {
-                        Corruption::Snapshot => "SNAPSHOT_DIFFERS",
-                        Corruption::Name => "DATASET_UNKNOWN",
-                        _ => "CHANGE_DIFFERS",
+                    let kind = match fault {
+                        Corruption::Snapshot => Fault::Snapshot,
+                        Corruption::Name => Fault::Dataset,
+                        _ => Fault::Change,
                     };
-                    progress.find(reason, row.seq, &fault.to_string());
+                    progress.find(kind, row.seq, &fault.to_string());
                     // The tree can still tell whether the other changes are those that were committed.
                     leaf_of(&row)
                 }
@@ -129,7 +172,7 @@ impl LogCheck {
             progress.missing(progress.seq + 1, seq);
         }
         if last_seq > seq {
-            progress.range("CLOCK_BEHIND_LOG", seq + 1, last_seq, "the clock row does not know of them");
+            progress.range(Fault::ClockBehind, seq + 1, last_seq, "the clock row does not know of them");
         }
         progress.compare(seq, frontier);
         let Progress { changes, complete, frontier, findings, omitted, .. } = progress;
@@ -143,12 +186,12 @@ impl Progress {
         self.changes += 1;
         if row.seq <= self.seq {
             self.complete = false;
-            self.find("CHANGE_REPEATED", row.seq, "there is more than one change of that number");
+            self.find(Fault::Repeated, row.seq, "there is more than one change of that number");
         } else if row.seq != self.seq + 1 {
             self.missing(self.seq + 1, row.seq - 1);
         }
         if self.recorded_us.is_some_and(|before| row.recorded_us <= before) {
-            self.find("RECORDED_NOT_LATER", row.seq, "it is not recorded after the change before it");
+            self.find(Fault::Recorded, row.seq, "it is not recorded after the change before it");
         }
         self.seq = self.seq.max(row.seq);
         self.recorded_us = Some(row.recorded_us);
@@ -156,7 +199,7 @@ impl Progress {
 
     fn missing(&mut self, first: u64, last: u64) {
         self.complete = false;
-        self.range("CHANGE_MISSING", first, last, "the log does not have them");
+        self.range(Fault::Missing, first, last, "the log does not have them");
     }
 
     /// Holds the tree of the rows against the one that stands in the clock row.
@@ -170,27 +213,27 @@ impl Progress {
                 if self.complete && stored != self.frontier {
                     let (first, last) = first_difference(&stored, &self.frontier);
                     let what = "together they are not the changes that were committed";
-                    self.range("ROOT_DIFFERS", first, last, what);
+                    self.range(Fault::Root, first, last, what);
                 }
             }
             Ok(stored) => {
                 let what = format!("the clock row's frontier is of {} changes", stored.size());
-                self.range("FRONTIER_DIFFERS", seq, seq, &what);
+                self.range(Fault::Frontier, seq, seq, &what);
             }
-            Err(error) => self.range("FRONTIER_DIFFERS", seq, seq, &error.to_string()),
+            Err(error) => self.range(Fault::Frontier, seq, seq, &error.to_string()),
         }
     }
 
-    fn find(&mut self, reason: &'static str, seq: u64, message: &str) {
-        self.range(reason, seq, seq, message);
+    fn find(&mut self, fault: Fault, seq: u64, message: &str) {
+        self.range(fault, seq, seq, message);
     }
 
-    fn range(&mut self, reason: &'static str, first_seq: u64, last_seq: u64, message: &str) {
+    fn range(&mut self, fault: Fault, first_seq: u64, last_seq: u64, message: &str) {
         if self.findings.len() == MOST_FINDINGS {
             self.omitted += 1;
             return;
         }
-        self.findings.push(Finding { reason, first_seq, last_seq, message: message.to_owned() });
+        self.findings.push(Finding { fault, first_seq, last_seq, message: message.to_owned() });
     }
 }
 

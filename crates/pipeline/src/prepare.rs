@@ -179,7 +179,11 @@ impl Reading<'_> {
 
     #[inline]
     fn upsert(&mut self, index: u32, bytes: Range<usize>) -> Result<Item, Box<Violation>> {
-        let root = self.bench.parser.parse(&mut self.tape, self.bytes, bytes).map_err(|error| Box::new(error.into()))?;
+        let root = self
+            .bench
+            .parser
+            .parse(&mut self.tape, self.bytes, bytes)
+            .map_err(|error| Box::new(error.into()))?;
         let value = self.tape.value(self.bytes, root);
         if value.kind() != Kind::Object {
             return Err(Box::new(Violation::of_rule(Rule::RecordNotObject, "", "", Some(value))));
@@ -190,8 +194,17 @@ impl Reading<'_> {
         Ok(Item { index, key: self.entity(), valid_at, content: ItemContent::Upsert(root) })
     }
 
-    fn delete(&mut self, index: u32, key: Range<usize>, valid_at: Option<i64>) -> Result<Item, Box<Violation>> {
-        let root = self.bench.parser.parse(&mut self.tape, self.bytes, key).map_err(|error| Box::new(error.into()))?;
+    fn delete(
+        &mut self,
+        index: u32,
+        key: Range<usize>,
+        valid_at: Option<i64>,
+    ) -> Result<Item, Box<Violation>> {
+        let root = self
+            .bench
+            .parser
+            .parse(&mut self.tape, self.bytes, key)
+            .map_err(|error| Box::new(error.into()))?;
         self.bench.key.clear();
         let value = self.tape.value(self.bytes, root);
         self.stream.contract.entity_key_of_delete(value, &mut self.bench.key)?;
@@ -224,7 +237,8 @@ pub(crate) fn vouched(heads: &Heads, batch: &Prepared, bench: &mut Workbench) ->
         .map(|item| {
             let ItemContent::Upsert(root) = item.content else { return true };
             let Some(entry) = heads.peek(&item.key) else { return false };
-            let Some(head) = entry.head.as_ref().filter(|_| entry.contract_id == batch.stream.contract_id) else {
+            let Some(head) = entry.head.as_ref().filter(|_| entry.contract_id == batch.stream.contract_id)
+            else {
                 return false;
             };
             let value = batch.value(root);
@@ -248,7 +262,9 @@ pub(crate) fn validate(batch: &mut Prepared, vouched: &[bool]) {
             return true;
         }
         contract.explain(u64::from(item.index), value, &mut batch.report);
-        batch.rejected.push(Rejected { index: item.index, bytes: span((*batch.source).as_ref(), value.raw()) });
+        batch
+            .rejected
+            .push(Rejected { index: item.index, bytes: span((*batch.source).as_ref(), value.raw()) });
         false
     });
     batch.items = items;

@@ -78,7 +78,11 @@ fn frame(sequence: u64, batch: &[Said]) -> Vec<u8> {
         match said {
             Said::Is(id, at, x) => {
                 let at = at.map(|at| format!(r#""at":{at},"#)).unwrap_or_default();
-                put(1, format!(r#"{{"id":{id},{at}"x":{x},"pad":"{}"}}"#, "-".repeat(90)).as_bytes(), &mut record);
+                put(
+                    1,
+                    format!(r#"{{"id":{id},{at}"x":{x},"pad":"{}"}}"#, "-".repeat(90)).as_bytes(),
+                    &mut record,
+                );
             }
             Said::Gone(id, at) => {
                 let mut delete = Vec::new();
@@ -122,11 +126,7 @@ impl Model {
                 (None, _) if content.is_none() => 1,
                 (None, _) => 0,
                 (Some(head), Some(at)) if at <= head.0 => {
-                    if versions.iter().any(|version| version.0 == at && version.1 == content) {
-                        2
-                    } else {
-                        0
-                    }
+                    if versions.iter().any(|version| version.0 == at && version.1 == content) { 2 } else { 0 }
                 }
                 (Some(head), _) if head.1 == content => 1,
                 _ => 0,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use intelgraph_contract as core;
 use intelgraph_json::{Limits, Parser, Tape};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyList};
 
 use crate::error::of_contract;
 

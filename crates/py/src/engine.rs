@@ -174,13 +174,17 @@ impl BoundGroup {
     /// COPY streams: table, columns, chunks of at most 512 KiB.
     #[getter]
     #[allow(clippy::type_complexity, reason = "the shape of the answer, named in the stub")]
-    fn tables<'py>(&self, py: Python<'py>) -> PyResult<Vec<(&'static str, Vec<&'static str>, Bound<'py, PyList>)>> {
+    fn tables<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Vec<(&'static str, Vec<&'static str>, Bound<'py, PyList>)>> {
         self.0
             .tables
             .iter()
             .map(|table| {
                 let chunks = table.parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES));
-                let chunks = PyList::new(py, chunks.map(|chunk| PyBytes::new(py, chunk)).collect::<Vec<_>>())?;
+                let chunks =
+                    PyList::new(py, chunks.map(|chunk| PyBytes::new(py, chunk)).collect::<Vec<_>>())?;
                 Ok((table.name, table.columns.to_vec(), chunks))
             })
             .collect()
@@ -225,7 +229,13 @@ impl Engine {
         Ok(())
     }
 
-    fn prepare(&self, py: Python<'_>, stream: &Stream, frame: PyBackedBytes, now_us: i64) -> PyResult<Prepared> {
+    fn prepare(
+        &self,
+        py: Python<'_>,
+        stream: &Stream,
+        frame: PyBackedBytes,
+        now_us: i64,
+    ) -> PyResult<Prepared> {
         let stream = Arc::clone(&stream.0);
         let prepared = py.detach(|| self.0.prepare(stream, Arc::new(frame), now_us, now()));
         Ok(Prepared(prepared.map_err(of_pipeline)?))

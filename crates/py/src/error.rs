@@ -14,7 +14,12 @@ create_exception!(
     PyException,
     "What the core refuses. `args` are the message and the reason, UPPER_SNAKE."
 );
-create_exception!(intelgraph._core, InvalidFrame, CoreError, "The bytes are not a frame, or the batch is too large.");
+create_exception!(
+    intelgraph._core,
+    InvalidFrame,
+    CoreError,
+    "The bytes are not a frame, or the batch is too large."
+);
 create_exception!(
     intelgraph._core,
     KeyUnavailable,
@@ -28,7 +33,12 @@ create_exception!(
     CoreError,
     "What is stored was altered, or is not ours. A third argument is the change's seq, where it is one change."
 );
-create_exception!(intelgraph._core, StaleGroup, CoreError, "What was diffed leans on something that changed: diff again.");
+create_exception!(
+    intelgraph._core,
+    StaleGroup,
+    CoreError,
+    "What was diffed leans on something that changed: diff again."
+);
 create_exception!(
     intelgraph._core,
     InvalidRequest,
@@ -59,9 +69,7 @@ pub fn of_pipeline(error: PipelineError) -> PyErr {
         PipelineError::Corrupt { seq, .. } => CorruptData::new_err((message, "DATA_CORRUPT", seq)),
         PipelineError::Unreadable { .. }
         | PipelineError::Frontier { .. }
-        | PipelineError::Quarantined { .. } => {
-            CorruptData::new_err((message, "DATA_CORRUPT"))
-        }
+        | PipelineError::Quarantined { .. } => CorruptData::new_err((message, "DATA_CORRUPT")),
         PipelineError::Diff(_) => CorruptData::new_err((message, "DIFF_IMPOSSIBLE")),
         PipelineError::Contract(errors) => of_contract(&errors),
         PipelineError::ClockBehind { .. } => CoreError::new_err((message, "CLOCK_BEHIND")),
@@ -102,10 +110,8 @@ pub fn of_envelope(error: EnvelopeError) -> PyErr {
 
 /// Makes the exception for a refused contract document.
 pub fn of_contract(errors: &ContractErrors) -> PyErr {
-    let faults: Vec<_> = errors
-        .iter()
-        .map(|fault| (fault.pointer.clone(), fault.rule.clone(), fault.fix.clone()))
-        .collect();
+    let faults: Vec<_> =
+        errors.iter().map(|fault| (fault.pointer.clone(), fault.rule.clone(), fault.fix.clone())).collect();
     let message = errors.to_string();
     Python::attach(|py| match PyTuple::new(py, faults) {
         Ok(faults) => ContractError::new_err((message, "CONTRACT_INVALID", faults.unbind())),

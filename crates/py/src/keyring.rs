@@ -162,7 +162,8 @@ impl LocalKeyring {
         secret: &Secret,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let secret = secret.lock();
-        let secret = secret.as_ref().ok_or_else(|| of_envelope(core::EnvelopeError::SecretLength { want: 32 }))?;
+        let secret =
+            secret.as_ref().ok_or_else(|| of_envelope(core::EnvelopeError::SecretLength { want: 32 }))?;
         let wrapped = self.lock().wrap(tenant(tenant_id)?, key_id, secret).map_err(of_envelope)?;
         Ok(PyBytes::new(py, &wrapped))
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use intelgraph_envelope as core;
 use intelgraph_envelope::{
-    DataKeyLimits, DekId, EnvelopeError, IndexKeyId, KeystoreLimits, Suite, TenantId, TenantKeyId, Tick, WrappedKey,
+    DataKeyLimits, DekId, EnvelopeError, IndexKeyId, KeystoreLimits, Suite, TenantId, TenantKeyId, Tick,
+    WrappedKey,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -215,7 +216,8 @@ impl Keystore {
     fn new(dek_messages: u64, dek_seconds: f64, tenant_key_seconds: f64) -> PyResult<Self> {
         let out_of_range = |_| of_envelope(EnvelopeError::LimitOutOfRange);
         let dek_age = Duration::try_from_secs_f64(dek_seconds).map_err(out_of_range)?;
-        let data_key = DataKeyLimits::new(dek_messages, DataKeyLimits::HARD_BYTES, dek_age).map_err(of_envelope)?;
+        let data_key =
+            DataKeyLimits::new(dek_messages, DataKeyLimits::HARD_BYTES, dek_age).map_err(of_envelope)?;
         let tenant_key_age = Duration::try_from_secs_f64(tenant_key_seconds).map_err(out_of_range)?;
         let limits = KeystoreLimits { data_key, tenant_key_age, ..KeystoreLimits::default() };
         Ok(Self(Arc::new(core::Keystore::new(limits))))
@@ -281,7 +283,9 @@ impl Keystore {
         match self.0.reserve(tenant, messages, 0, now).map(drop) {
             Ok(()) => Ok(if self.0.refresh_due(tenant, now).unwrap_or(true) { "due" } else { "ready" }),
             Err(
-                EnvelopeError::SealKeyMissing | EnvelopeError::SealKeyExpired | EnvelopeError::BudgetExhausted,
+                EnvelopeError::SealKeyMissing
+                | EnvelopeError::SealKeyExpired
+                | EnvelopeError::BudgetExhausted,
             ) => Ok("spent"),
             Err(EnvelopeError::LeaseExpired) => Ok("unleased"),
             Err(error) => Err(of_envelope(error)),

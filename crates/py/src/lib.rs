@@ -24,8 +24,8 @@ mod _core {
     use crate::envelope::{MessagesToOpen, MessagesToSeal, SealReservation};
     #[pymodule_export]
     use crate::error::{
-        ContractError, CoreError, CorruptData, EntityKeyInvalid, InvalidFrame, InvalidRequest, KeyUnavailable,
-        NotActive, StaleGroup,
+        ContractError, CoreError, CorruptData, EntityKeyInvalid, InvalidFrame, InvalidRequest,
+        KeyUnavailable, NotActive, StaleGroup,
     };
     #[pymodule_export]
     use crate::frame::decode_frame;

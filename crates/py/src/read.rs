@@ -201,8 +201,9 @@ impl LogCheck {
         let verdict = self.lock().finish(seq, frontier, last_seq);
         let root = verdict.root.map(|root| PyBytes::new(py, &root));
         let findings = verdict.findings.into_iter();
-        let findings =
-            findings.map(|found| (found.reason, found.first_seq, found.last_seq, found.message)).collect();
+        let findings = findings
+            .map(|found| (found.fault.reason(), found.first_seq, found.last_seq, found.message))
+            .collect();
         (verdict.changes, root, findings, verdict.omitted)
     }
 }

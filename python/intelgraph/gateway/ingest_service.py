@@ -34,10 +34,8 @@ class IngestService:
         return Service(_NAME, self._add_to, self._intake.drain)
 
     def _add_to(self, server: grpc.aio.Server) -> None:
-        handler = grpc.stream_stream_rpc_method_handler(self.stream)
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(_NAME, {"Stream": handler}),)
-        )
+        handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(self.stream)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_NAME, {"Stream": handler}),))
 
     async def stream(self, frames: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Serves one connection until the connector ends it, or the gateway has to."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import logging
 import tenacity
 
 from intelgraph import errors
@@ -56,7 +56,9 @@ class _InFlight:
         """Where each connection's stream moves to: its last batch. Two connections of one stream are told apart,
         or the older would commit under the newer's epoch.
         """
-        return list({_connection(submission.target): submission.target for submission in self.submissions}.values())
+        return list(
+            {_connection(submission.target): submission.target for submission in self.submissions}.values()
+        )
 
 
 class _Fenced(Exception):
@@ -115,7 +117,9 @@ class TenantCommitter:
             flight = await self._diff_ahead(group)
             if self._committing is not None:
                 await self._committing
-            self._committing = asyncio.create_task(self._finish(flight, await self._refresh(flight), len(group)))
+            self._committing = asyncio.create_task(
+                self._finish(flight, await self._refresh(flight), len(group))
+            )
 
     async def _next_group(self) -> list[Submission]:
         group = [await self._waiting.get()]
@@ -143,7 +147,7 @@ class TenantCommitter:
                 or self._engine.is_stale(flight.diffed)
             ):
                 flight.diffed = await self._diff_anew(flight.submissions)
-        except Exception as error:  # noqa: BLE001 - every batch gets its reply
+        except Exception as error:
             return error
         return None
 
@@ -153,7 +157,7 @@ class TenantCommitter:
             if failure is not None:
                 raise failure
             await self._commit_until_done(flight)
-        except Exception as error:  # noqa: BLE001 - every batch gets its reply
+        except Exception as error:
             self._engine.abort(self._tenant.tenant_id.bytes)
             # Once bound, the group may be committed though its COMMIT was not answered: only the stream's position,
             # read when the stream is opened again, says whether to send its batches again.
@@ -221,9 +225,7 @@ class TenantCommitter:
                 await self._write(connection, clock, flight)
         self._settle(flight)
 
-    async def _write(
-        self, connection: Connection, clock: change_log.Clock, flight: _InFlight
-    ) -> None:
+    async def _write(self, connection: Connection, clock: change_log.Clock, flight: _InFlight) -> None:
         tenant_id = self._tenant.tenant_id
         flight.bound = None
         diffed = await self._up_to_date(connection, clock, flight)
@@ -241,9 +243,7 @@ class TenantCommitter:
             raise _Fenced(lost)
         flight.bound = bound
 
-    async def _up_to_date(
-        self, connection: Connection, clock: change_log.Clock, flight: _InFlight
-    ) -> Group:
+    async def _up_to_date(self, connection: Connection, clock: change_log.Clock, flight: _InFlight) -> Group:
         """The group's diff; made again, under the clock row, if another gateway moved an entity it leans on."""
         tenant_id = self._tenant.tenant_id
         watermark = self._engine.watermark(tenant_id.bytes)

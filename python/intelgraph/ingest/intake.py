@@ -8,6 +8,7 @@ in turn too. And what each may have in flight is bounded by its own limits, befo
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import logging
 from aiolimiter import AsyncLimiter
 
 from intelgraph import errors
@@ -27,7 +27,7 @@ from intelgraph.ingest import positions
 from intelgraph.ingest.committer import TenantCommitter
 from intelgraph.ingest.credit import ByteBudget
 from intelgraph.ingest.fetch import HeadFetcher
-from intelgraph.ingest.session import StreamBounds, StreamSession
+from intelgraph.ingest.session import PrepareBatch, StreamBounds, StreamSession
 from intelgraph.ingest.settings import IngestSettings
 from intelgraph.keys.service import KeyService
 from intelgraph.storage import change_log
@@ -204,11 +204,13 @@ class Intake:
                 await asyncio.sleep(1.0)
                 continue
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, self._engine.learn, tenant_id.bytes, page.keys, page.seq)
+            await loop.run_in_executor(
+                self._executor, self._engine.learn, tenant_id.bytes, page.keys, page.seq
+            )
 
     # -- batches ----------------------------------------------------------------------------------------------
 
-    def _preparer(self, intake: _TenantIntake) -> Callable[[Stream, bytes], Awaitable[Prepared]]:
+    def _preparer(self, intake: _TenantIntake) -> PrepareBatch:
         async def prepare(stream: Stream, frame: bytes) -> Prepared:
             async with intake.threads:
                 loop = asyncio.get_running_loop()

@@ -115,9 +115,7 @@ async def advance(
     return frozenset((row["stream_no"], row["epoch"]) for row in moved)
 
 
-async def current(
-    connection: Connection, tenant_id: UUID, stream_nos: Sequence[int]
-) -> dict[int, Position]:
+async def current(connection: Connection, tenant_id: UUID, stream_nos: Sequence[int]) -> dict[int, Position]:
     """The positions of some streams as committed, by stream number."""
     rows = await connection.fetch(
         "SELECT stream_no, epoch, sequence FROM ingest_stream WHERE tenant_id = $1 AND stream_no = ANY($2::int[])",

@@ -153,7 +153,7 @@ class StreamSession:
             submission.batch = await self._prepare(self._stream, frame)
         except InvalidFrame as error:
             submission.rejection = _rejected(sequence, _malformed(str(error)), len(frame), consumed=True)
-        except Exception as error:  # noqa: BLE001 - every batch gets its reply
+        except Exception as error:
             hand_back([submission], refusal(error))
             return
         self._committer.submit(submission)

@@ -10,12 +10,16 @@ class IngestSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    threads: int = Field(default=0, ge=0, le=256, description="worker threads of the core; 0 means one per CPU")
+    threads: int = Field(
+        default=0, ge=0, le=256, description="worker threads of the core; 0 means one per CPU"
+    )
     heads_cache_bytes: int = Field(
         default=256 << 20, ge=1 << 20, description="memory for entities' newest versions, of all tenants"
     )
     bytes_in_flight: int = Field(
-        default=128 << 20, ge=1 << 20, description="batches of all streams that are not answered yet, in bytes"
+        default=128 << 20,
+        ge=1 << 20,
+        description="batches of all streams that are not answered yet, in bytes",
     )
     stream_credit_bytes: int = Field(
         default=8 << 20, ge=64 << 10, description="batches of one stream that are not answered yet, in bytes"

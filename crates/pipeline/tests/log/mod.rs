@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use intelgraph_contract::Contract;
-use intelgraph_envelope::{
-    Context, Envelope, Keystore, KeystoreLimits, Purpose, TenantId, TenantKey, Tick,
-};
+use intelgraph_envelope::{Context, Envelope, Keystore, KeystoreLimits, Purpose, TenantId, TenantKey, Tick};
 use intelgraph_json::Limits;
 use intelgraph_pipeline::copy::{HEADER, Reader, timestamp, unix_us};
 use intelgraph_pipeline::{BatchLimits, Bound, Clock, Engine, EngineLimits, FetchPlan, Stream};
@@ -75,7 +73,12 @@ impl Log {
     /// The clock row, with a database clock that is a little further each time.
     pub fn clock(&self) -> Clock {
         let now_us = 1_700_000_000_000_000 + self.rows.len() as i64 / 3;
-        Clock { seq: self.rows.len() as u64, recorded_us: self.recorded_us, now_us, frontier: self.frontier.clone() }
+        Clock {
+            seq: self.rows.len() as u64,
+            recorded_us: self.recorded_us,
+            now_us,
+            frontier: self.frontier.clone(),
+        }
     }
 
     /// Stores what one transaction writes.
@@ -112,7 +115,8 @@ impl Log {
     pub fn fetch(&self, plan: &FetchPlan) -> Vec<u8> {
         let mut found = Vec::new();
         for entity in plan.entities.as_chunks::<16>().0 {
-            let chain: Vec<&Row> = self.rows.iter().filter(|row| row.entity == *entity && row.in_chain()).collect();
+            let chain: Vec<&Row> =
+                self.rows.iter().filter(|row| row.entity == *entity && row.in_chain()).collect();
             let length = chain.last().map_or(0, |head| usize::from(head.since_base) + 1);
             found.extend_from_slice(&chain[chain.len() - length..]);
         }
@@ -137,8 +141,10 @@ impl Log {
         let opened: Vec<_> = chain
             .map(|row| {
                 let change = open(keystore, dataset, row, &row.sealed, Purpose::Diff);
-                let snapshot =
-                    row.snapshot.as_ref().map(|sealed| open(keystore, dataset, row, sealed, Purpose::Snapshot));
+                let snapshot = row
+                    .snapshot
+                    .as_ref()
+                    .map(|sealed| open(keystore, dataset, row, sealed, Purpose::Snapshot));
                 (Operation::from_number(row.op as u8).expect("an operation"), change, snapshot)
             })
             .collect();
