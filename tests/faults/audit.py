@@ -15,7 +15,8 @@ from tests.faults.report import Survived
 
 _BATCHES = """
 SELECT stream_id, batch_sequence, count(*) AS rows
-FROM entity_change_log JOIN ingest_stream USING (tenant_id, stream_no) GROUP BY 1, 2
+FROM entity_change_log JOIN ingest_stream USING (tenant_id, stream_no)
+WHERE producer = 'faults' GROUP BY 1, 2
 """
 _CLOCKS = """
 SELECT clock.seq, count(log.seq) AS rows, count(DISTINCT log.seq) AS seqs, coalesce(max(log.seq), 0) AS last

@@ -18,7 +18,9 @@ _REPORT: Final = Path(__file__).resolve().parents[2] / "build/faults/report.json
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", choices=("short", "full"), default="short", help="full: 100 kills, and a report")
+    parser.addoption(
+        "--faults", choices=("short", "full"), default="short", help="full: 100 kills, and a report"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -30,10 +30,10 @@ class GatewayProcess:
         self.port = _free_port()
         self.http_port = _free_port()
         self.log = data_dir.parent / f"gateway-{self.port}.log"
-        self._settings = dict(settings or {})
+        self.settings = dict(settings or {})
         if server is not None:
             for role in ("owner", "writer", "reader"):
-                self._settings[f"STORAGE__{role.upper()}_DSN"] = server.dsn(f"intelgraph_{role}")
+                self.settings[f"STORAGE__{role.upper()}_DSN"] = server.dsn(f"intelgraph_{role}")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,7 +54,7 @@ class GatewayProcess:
     def start(self) -> None:
         """Starts it and returns once it answers."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("INTELGRAPH_")}
-        environment |= {f"INTELGRAPH_{name}": value for name, value in self._settings.items()}
+        environment |= {f"INTELGRAPH_{name}": value for name, value in self.settings.items()}
         command = [sys.executable, "-m", "intelgraph", "--json", "--data-dir", str(self.data_dir), "serve"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
