@@ -1,8 +1,9 @@
 //! Every violation of the schema in a record that is known to be invalid.
 
-use intelgraph_json::{Kind, Pointer, Value};
+use intelgraph_json::{Kind, Value};
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Fault;
+use jsonschema::paths::{Location, LocationSegment};
 
 use crate::contract::Contract;
 use crate::fix::fix;
@@ -29,9 +30,7 @@ impl Contract {
         // Each error copies the value that it is about, so a value is held once for each level above it.
         if values.saturating_mul(depth as u64 + 1).saturating_mul(visits) <= MOST_ERRORS {
             for error in self.validator.iter_errors(TapeNode(record)) {
-                self.violations(&error, record)
-                    .into_iter()
-                    .for_each(|violation| report.add(index, violation));
+                self.add(index, &error, report);
             }
         } else if !self.is_valid(record) {
             report.note_partial();
@@ -54,56 +53,49 @@ impl Contract {
         violations
     }
 
-    /// An error of the library, without the values that it carries.
-    fn violations(&self, error: &ValidationError<'_>, record: Value<'_>) -> Vec<Violation> {
+    /// Adds what an error of the library says, without the values that it carries.
+    fn add(&self, index: u64, error: &ValidationError<'_>, report: &mut Report) {
         let keyword = error.kind().keyword();
-        let path = error.instance_path().as_str();
-        let instance = self.disclosed(path, record);
-        let value = Pointer::parse(path).ok().and_then(|pointer| record.pointer(&pointer));
-        let found = value.map_or(ValueShape::MISSING, ValueShape::of);
+        let instance = self.disclosed(error.instance_path());
         let schema_path = error.schema_path().as_str();
-        let limit = self.document.schema.pointer(schema_path);
-        let violation = |instance: String, found: ValueShape, fix: String| Violation {
-            rule: keyword.to_owned().into(),
-            instance,
-            schema: format!("/schema{schema_path}"),
-            found,
-            fix: fix.into(),
+        let mut add = |instance: String, found: ValueShape, unknown: Option<&str>| {
+            // The fix of a row is that of its first violation.
+            let fix = if report.has_row(&instance, keyword) {
+                String::new()
+            } else {
+                let fix = fix("send", keyword, self.document.schema.pointer(schema_path), found.kind);
+                match unknown.and_then(|name| self.meant(name)) {
+                    Some(meant) => format!("{fix}; was {meant} meant?"),
+                    None => fix,
+                }
+            };
+            let (rule, schema) = (keyword.to_owned().into(), format!("/schema{schema_path}"));
+            report.add(index, Violation { rule, instance, schema, found, fix: fix.into() });
         };
-        let hint = fix("send", keyword, limit, found.kind);
         match error.kind() {
             // The name is the contract's, and the row is about the member.
             Fault::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
-                vec![violation(format!("{instance}/{}", escaped(name)), ValueShape::MISSING, hint)]
+                add(format!("{instance}/{}", escaped(name)), ValueShape::MISSING, None);
             }
             // The names are the record's: a name that the contract does not know may be anything.
             Fault::AdditionalProperties { unexpected } | Fault::UnevaluatedProperties { unexpected } => {
-                unexpected
-                    .iter()
-                    .map(|name| {
-                        let fix = match self.meant(name) {
-                            Some(meant) => format!("{hint}; was {meant} meant?"),
-                            None => hint.clone(),
-                        };
-                        violation(format!("{instance}/*"), ValueShape::of_member(name), fix)
-                    })
-                    .collect()
+                for name in unexpected {
+                    add(format!("{instance}/*"), ValueShape::of_member(name), Some(name));
+                }
             }
-            Fault::PropertyNames { .. } => vec![violation(format!("{instance}/*"), found, hint)],
-            _ => vec![violation(instance, found, hint)],
+            Fault::PropertyNames { .. } => {
+                add(format!("{instance}/*"), ValueShape::of_tree(error.instance()), None)
+            }
+            _ => add(instance, ValueShape::of_tree(error.instance()), None),
         }
     }
 
     /// A pointer into a record, with `*` for array indexes and for names that the contract does not declare.
-    fn disclosed(&self, path: &str, record: Value<'_>) -> String {
-        let Ok(pointer) = Pointer::parse(path) else { return String::new() };
-        let mut at = Some(record);
-        pointer.tokens().fold(String::new(), |shown, token| {
-            let is_member = at.is_some_and(|value| value.kind() == Kind::Object);
-            at = at.and_then(|value| value.pointer(&[token].into_iter().collect()));
-            let token = if is_member { self.disclosed_token(token) } else { "*".into() };
-            shown + "/" + &token
+    fn disclosed(&self, path: &Location) -> String {
+        path.segments().fold(String::new(), |shown, segment| match segment {
+            LocationSegment::Property(name) => shown + "/" + &self.disclosed_token(&name),
+            LocationSegment::Index(_) => shown + "/*",
         })
     }
 

@@ -51,7 +51,8 @@ const APART: [&str; 17] = [
 
 /// A schema taken apart by members.
 pub(crate) struct Fields {
-    by_name: HashMap<Box<str>, Field, FixedState>,
+    /// By the name in quotes, as the canonical form writes it: what a key on the tape shows without being read.
+    by_name: HashMap<Box<[u8]>, Field, FixedState>,
     /// For members that `properties` does not name.
     others: Check,
     required: usize,
@@ -109,15 +110,15 @@ impl Fields {
         };
         let mut by_name = HashMap::with_hasher(FixedState::default());
         for (name, subschema) in properties {
-            by_name.insert(name.as_str().into(), Field { check: compile(subschema)?, required: false });
+            by_name.insert(quoted(name), Field { check: compile(subschema)?, required: false });
         }
         let names =
             root.get("required").and_then(Tree::as_array).into_iter().flatten().filter_map(Tree::as_str);
-        for name in names {
-            if !by_name.contains_key(name) {
-                by_name.insert(name.into(), Field { check: compile(others)?, required: false });
+        for name in names.map(quoted) {
+            if !by_name.contains_key(&name) {
+                by_name.insert(name.clone(), Field { check: compile(others)?, required: false });
             }
-            by_name.get_mut(name)?.required = true;
+            by_name.get_mut(&name)?.required = true;
         }
         let required = by_name.values().filter(|field| field.required).count();
         Some(Self { by_name, others: compile(others)?, required })
@@ -127,7 +128,7 @@ impl Fields {
     pub(crate) fn accept(&self, record: Value<'_>) -> bool {
         let mut required = 0;
         for (key, value) in record.members() {
-            let accepted = match self.by_name.get(&*key.as_str()) {
+            let accepted = match self.by_name.get(&*key.quoted()) {
                 Some(field) => {
                     required += usize::from(field.required);
                     field.check.accepts(value)
@@ -149,13 +150,18 @@ impl Fields {
 
     /// The verdict on one member.
     pub(crate) fn accept_member(&self, key: Key<'_>, value: Value<'_>) -> bool {
-        self.by_name.get(&*key.as_str()).map_or(&self.others, |field| &field.check).accepts(value)
+        self.by_name.get(&*key.quoted()).map_or(&self.others, |field| &field.check).accepts(value)
     }
 
     /// Whether a member may go away.
     pub(crate) fn may_lack(&self, name: &str) -> bool {
-        !self.by_name.get(name).is_some_and(|field| field.required)
+        !self.by_name.get(&quoted(name)).is_some_and(|field| field.required)
     }
+}
+
+/// A name as the canonical form writes it: RFC 8785 escapes as `serde_json` does.
+fn quoted(name: impl AsRef<str>) -> Box<[u8]> {
+    Tree::from(name.as_ref()).to_string().into_bytes().into()
 }
 
 /// The definitions that a subschema refers to, grouped as at the root; `None` where a reference leads elsewhere.

@@ -132,6 +132,11 @@ impl Report {
         row.find(&Found::one(found));
     }
 
+    /// Whether a row exists already; the fix of further violations is then of no use.
+    pub(crate) fn has_row(&self, instance: &str, rule: &str) -> bool {
+        self.rows.contains_key(&(instance.to_owned(), rule.to_owned()))
+    }
+
     /// Notes that a record was too large to look for more than its first violation.
     pub fn note_partial(&mut self) {
         self.partial += 1;

@@ -1,6 +1,7 @@
 //! What may be said of a value that nobody may see: its type, its length, its class.
 
 use intelgraph_json::{Kind, Value};
+use serde_json::Value as Tree;
 
 /// Type, length and class of a value, never the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,7 +12,7 @@ pub struct ValueShape {
     /// Of texts: `empty`, `blank`, `digits`, `letters`, `alphanumeric`, `ascii`, `unicode`. Of numbers:
     /// `negative`, `zero`, `positive`. `-` where the type says it all.
     pub class: &'static str,
-    /// Code points of a text, characters of a number as written, elements, or members.
+    /// Code points of a text, characters of a number in its shortest form, elements, or members.
     pub length: u64,
 }
 
@@ -27,20 +28,27 @@ impl ValueShape {
         match value.kind() {
             Kind::Object => Self { kind: "object", class: "-", length },
             Kind::Array => Self { kind: "array", class: "-", length },
-            Kind::String => Self::text("string", &value.as_str().unwrap_or_default()),
-            Kind::Number => {
-                let number = value.number();
-                let integer = number.is_some_and(|number| number.is_integer());
-                let class = match number.map_or(0.0, |number| number.as_f64()) {
-                    size if size < 0.0 => "negative",
-                    size if size > 0.0 => "positive",
+            _ => Self::of_tree(&value.to_serde()),
+        }
+    }
+
+    /// Describes a value that has been made a tree.
+    pub(crate) fn of_tree(value: &Tree) -> Self {
+        match value {
+            Tree::Object(members) => Self { kind: "object", class: "-", length: members.len() as u64 },
+            Tree::Array(elements) => Self { kind: "array", class: "-", length: elements.len() as u64 },
+            Tree::String(text) => Self::text("string", text),
+            Tree::Number(number) => {
+                let class = match number.as_f64() {
+                    Some(size) if size < 0.0 => "negative",
+                    Some(size) if size > 0.0 => "positive",
                     _ => "zero",
                 };
-                let length = value.raw().len() as u64;
-                Self { kind: if integer { "integer" } else { "number" }, class, length }
+                let kind = if number.is_f64() { "number" } else { "integer" };
+                Self { kind, class, length: number.to_string().len() as u64 }
             }
-            Kind::True | Kind::False => Self { kind: "boolean", class: "-", length },
-            Kind::Null => Self { kind: "null", class: "-", length },
+            Tree::Bool(_) => Self { kind: "boolean", class: "-", length: 0 },
+            Tree::Null => Self { kind: "null", class: "-", length: 0 },
         }
     }
 
@@ -81,7 +89,7 @@ mod tests {
             ("null", "null", "-", 0),
             ("true", "boolean", "-", 0),
             ("-12", "integer", "negative", 3),
-            ("1.0", "integer", "positive", 3),
+            ("1.0", "integer", "positive", 1),
             ("0.5", "number", "positive", 3),
             ("0", "integer", "zero", 1),
             (r#""""#, "string", "empty", 0),

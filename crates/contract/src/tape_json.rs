@@ -122,20 +122,25 @@ impl<'a> Node<'a, TapeJson> for TapeNode<'a> {
     }
 
     fn string_length_within(&self, min: u64, max: u64) -> Option<bool> {
-        let text = self.0.as_str()?;
-        // A code point takes one to four bytes of UTF-8, which mostly decides it without counting.
-        let bytes = text.len() as u64;
-        let fewest = bytes.div_ceil(4);
-        if bytes < min || fewest > max {
+        if !self.is_string() {
+            return None;
+        }
+        // Between the quotes a code point takes one byte, or up to twelve where it is written as two escapes.
+        // That mostly decides it without looking.
+        let bytes = self.0.raw().len() as u64 - 2;
+        if bytes < min {
             return Some(false);
         }
-        Some(min <= fewest && bytes <= max || (min..=max).contains(&(text.chars().count() as u64)))
+        if min <= bytes.div_ceil(12) && bytes <= max {
+            return Some(true);
+        }
+        self.string_length().map(|length| (min..=max).contains(&length))
     }
 
     fn equals_value(&self, expected: &serde_json::Value) -> bool {
         use serde_json::Value as Tree;
         match (self.0.kind(), expected) {
-            (Kind::String, Tree::String(text)) => self.0.as_str().is_some_and(|own| own == text.as_str()),
+            (Kind::String, Tree::String(text)) => is_text(self.0, text),
             (Kind::Number, Tree::Number(number)) => {
                 self.as_number().is_some_and(|own| cmp::equal_numbers(&own, number))
             }
@@ -158,6 +163,14 @@ impl<'a> Node<'a, TapeJson> for TapeNode<'a> {
     #[inline]
     fn identity(&self) -> Option<NodeIdentity> {
         Some(NodeIdentity::new(self.0.raw().as_ptr() as usize))
+    }
+}
+
+/// Whether a string is `text`. Looks at the bytes as written, and unescapes only where there is an escape.
+fn is_text(string: Value<'_>, text: &str) -> bool {
+    match string.raw() {
+        [b'"', body @ .., b'"'] if !body.contains(&b'\\') => body == text.as_bytes(),
+        _ => string.as_str().is_some_and(|own| own == text),
     }
 }
 
@@ -261,6 +274,28 @@ mod tests {
         let (mut parser, mut tape) = (Parser::new(Limits::default()), Tape::default());
         let root = parser.parse(&mut tape, &source, 0..source.len()).unwrap();
         conformance::assert_conformance::<TapeJson>(&TapeNode(tape.value(&source, root)));
+    }
+
+    #[test]
+    fn lengths_are_counted_in_code_points() {
+        for (source, length) in [
+            (r#""""#, 0),
+            (r#""ab""#, 2),
+            (r#""東京""#, 2),
+            (r#""😀é""#, 2),
+            (r#""\ud83d\ude00\ud83d\ude00""#, 2),
+            (r#""\n\u0041\"""#, 3),
+        ] {
+            let (mut parser, mut tape) = (Parser::new(Limits::default()), Tape::default());
+            let root = parser.parse(&mut tape, source.as_bytes(), 0..source.len()).unwrap();
+            let node = TapeNode(tape.value(source.as_bytes(), root));
+            assert_eq!(node.string_length(), Some(length), "{source}");
+            for (min, max) in [(0, length), (length, length), (length, u64::MAX)] {
+                assert_eq!(node.string_length_within(min, max), Some(true), "{source} {min} {max}");
+            }
+            assert_eq!(node.string_length_within(length + 1, u64::MAX), Some(false), "{source}");
+            assert_eq!(node.string_length_within(0, length.wrapping_sub(1)), Some(length == 0), "{source}");
+        }
     }
 
     #[test]
