@@ -4,7 +4,11 @@
 //! operation makes of a document has to be known before it is made: thirty `copy` operations are gigabytes.
 
 use intelgraph_json::{Limits, ParseError, Parser, Tape, canonical};
-use json_patch::{PatchErrorKind, PatchOperation, jsonptr::Pointer};
+use json_patch::jsonptr::{Pointer, PointerBuf};
+use json_patch::{
+    AddOperation, CopyOperation, MoveOperation, PatchErrorKind, PatchOperation, RemoveOperation,
+    ReplaceOperation, TestOperation,
+};
 use serde_json::Value;
 
 use crate::encoded::MAX_WORK;
@@ -68,8 +72,7 @@ pub fn apply_json_patch(document: &[u8], patch: &[u8], limits: Limits) -> Result
     let max_depth = usize::from(limits.max_depth.min(Limits::DEEPEST));
     let (mut bytes, mut work) = (Size::of(&document).bytes, 0);
     for (number, operation) in operations.into_iter().enumerate() {
-        let operation = serde_json::from_value::<PatchOperation>(operation)
-            .map_err(|_| PatchError::Operation { operation: number })?;
+        let operation = read(operation).ok_or(PatchError::Operation { operation: number })?;
         let effect = Effect::of(&operation, &document);
         bytes = (bytes + effect.written.bytes).saturating_sub(effect.freed);
         if bytes > limits.max_bytes as usize || effect.written.depth > max_depth {
@@ -83,6 +86,24 @@ pub fn apply_json_patch(document: &[u8], patch: &[u8], limits: Limits) -> Result
             .map_err(|error| refused(&error.kind, number))?;
     }
     canonical(document.to_string().as_bytes(), limits).map_err(PatchError::Document)
+}
+
+/// Reads an operation (RFC 6902 §4). Not by way of serde, which takes some keys of the value for its own: a
+/// member `$serde_json::private::RawValue` would not arrive.
+fn read(operation: Value) -> Option<PatchOperation> {
+    let Value::Object(mut members) = operation else { return None };
+    let pointer = |name| PointerBuf::parse(members.get(name)?.as_str()?).ok();
+    let (path, from) = (pointer("path")?, pointer("from"));
+    let value = members.remove("value");
+    Some(match members.get("op")?.as_str()? {
+        "add" => PatchOperation::Add(AddOperation { path, value: value? }),
+        "remove" => PatchOperation::Remove(RemoveOperation { path }),
+        "replace" => PatchOperation::Replace(ReplaceOperation { path, value: value? }),
+        "move" => PatchOperation::Move(MoveOperation { from: from?, path }),
+        "copy" => PatchOperation::Copy(CopyOperation { from: from?, path }),
+        "test" => PatchOperation::Test(TestOperation { path, value: value? }),
+        _ => return None,
+    })
 }
 
 fn refused(kind: &PatchErrorKind, operation: usize) -> PatchError {

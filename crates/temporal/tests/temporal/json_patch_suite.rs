@@ -128,6 +128,18 @@ fn a_patch_cannot_grow_a_document_without_bound() {
 }
 
 #[test]
+fn no_key_of_a_value_means_anything_to_us() {
+    for key in ["$serde_json::private::RawValue", "$serde_json::private::Number", "op", "path"] {
+        let patch = format!(r#"[{{"op":"add","path":"/a","value":{{"{key}":{{"{key}":1}}}}}}]"#);
+        let expected = format!(r#"{{"a":{{"{key}":{{"{key}":1}}}}}}"#);
+        assert_eq!(
+            apply_json_patch(b"{}", patch.as_bytes(), Limits::default()).unwrap(),
+            expected.as_bytes()
+        );
+    }
+}
+
+#[test]
 fn what_was_removed_makes_room() {
     let long = "x".repeat(300);
     let steps = (0..20)
