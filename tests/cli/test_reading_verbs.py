@@ -53,10 +53,26 @@ def test_get_as_of_a_moment(
     assert shown["operation"] == "update"
 
 
+TEXT_KEY = b'{"schema":{"properties":{"faa":{"type":"string"}}},"mapping":{"entity":{"key":["/faa"]}}}'
+NUMBER_KEY = TEXT_KEY.replace(b'"string"', b'"integer"')
+
+
 @pytest.mark.parametrize(
-    ("key", "sent"), [("EWR", b'"EWR"'), ("42", b"42"), ('"42"', b'"42"'), ("[1", b'"[1"')]
+    ("key", "contract", "sent"),
+    [
+        ("EWR", TEXT_KEY, b'"EWR"'),
+        ("369", TEXT_KEY, b'"369"'),
+        ("1E5", TEXT_KEY, b'"1E5"'),
+        ('"369"', TEXT_KEY, b'"369"'),
+        ('{"faa": "369"}', TEXT_KEY, b'{"faa":"369"}'),
+        ("369", NUMBER_KEY, b"369"),
+        ("[1", NUMBER_KEY, b'"[1"'),
+    ],
 )
-def test_a_key_is_json_or_else_text(server: list[str], services: FakeServices, key: str, sent: bytes) -> None:
+def test_a_key_is_what_the_contract_says(
+    server: list[str], services: FakeServices, key: str, contract: bytes, sent: bytes
+) -> None:
+    services.contracts.document = contract
     assert run(*server, "entity", "get", "weather", key) == 0
     assert services.entities.requests[0].entity.key == sent
 

@@ -96,6 +96,9 @@ class FakeEntities(entity_pb2_grpc.EntityServiceServicer):
 class FakeContracts(contract_pb2_grpc.ContractServiceServicer):
     """One contract, two versions."""
 
+    def __init__(self) -> None:
+        self.document = b'{"schema":{}}'
+
     async def UpsertContract(  # noqa: N802 - the wire's name
         self, request: contract_pb2.UpsertContractRequest, context: Any
     ) -> contract_pb2.UpsertContractResponse:
@@ -125,7 +128,7 @@ class FakeContracts(contract_pb2_grpc.ContractServiceServicer):
 
     def _contract(self, number: str) -> contract_pb2.Contract:
         return contract_pb2.Contract(
-            dataset="weather", version=number, digest=b"d" * 32, document=b'{"schema":{}}', published_us=1
+            dataset="weather", version=number, digest=b"d" * 32, document=self.document, published_us=1
         )
 
 
@@ -230,11 +233,12 @@ class FakeServices:
 
     def __init__(self) -> None:
         self.entities = FakeEntities()
+        self.contracts = FakeContracts()
 
     def servicers(self) -> tuple[tuple[Any, Any], ...]:
         return (
             (entity_pb2_grpc.add_EntityServiceServicer_to_server, self.entities),
-            (contract_pb2_grpc.add_ContractServiceServicer_to_server, FakeContracts()),
+            (contract_pb2_grpc.add_ContractServiceServicer_to_server, self.contracts),
             (quarantine_pb2_grpc.add_QuarantineServiceServicer_to_server, FakeQuarantine()),
             (envelope_pb2_grpc.add_EnvelopeServiceServicer_to_server, FakeEnvelopes()),
             (tenant_pb2_grpc.add_TenantServiceServicer_to_server, FakeTenants()),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import orjson
 import typer
 from rich.console import Console
 
+from intelgraph.cli.entity_key import read_key
 from intelgraph.cli.entity_view import (
     diff_as_json,
     diff_table,
@@ -24,7 +24,7 @@ from intelgraph.cli.moments import parse_moment
 from intelgraph.client import AsOf
 
 if TYPE_CHECKING:
-    from intelgraph.client.frames import EntityKeyJson
+    pass
 
 app = typer.Typer(
     add_completion=False,
@@ -37,8 +37,8 @@ _Dataset = Annotated[str, typer.Argument(help="Dataset of the entity.", show_def
 _Key = Annotated[
     str,
     typer.Argument(
-        help='Key of the entity: JSON, as \'{"origin":"EWR"}\' or 42; what is not JSON is taken as text. '
-        "With --id, its identifier.",
+        help='Key of the entity: EWR, 42, or an object as \'{"carrier":"UA","flight":1545}\'. With --id, its'
+        " identifier.",
         show_default=False,
     ),
 ]
@@ -65,7 +65,9 @@ def get(
     """
     called = invocation(context)
     with called.client("analyst") as client:
-        version = client.entities.get(dataset, _key(key, by_id=by_id), AsOf(recorded, valid))
+        version = client.entities.get(
+            dataset, read_key(client, dataset, key, by_id=by_id), AsOf(recorded, valid)
+        )
     called.show(version_as_json(version), lambda: version_for_people(version))
 
 
@@ -83,7 +85,10 @@ def history(
     called = invocation(context)
     with called.client("analyst") as client:
         versions = client.entities.history(
-            dataset, _key(key, by_id=by_id), with_documents=documents, page_size=min(limit, 500)
+            dataset,
+            read_key(client, dataset, key, by_id=by_id),
+            with_documents=documents,
+            page_size=min(limit, 500),
         )
         entries = list(islice(versions, limit))
     called.show([entry_as_json(entry) for entry in entries], lambda: history_table(entries))
@@ -112,7 +117,10 @@ def diff(
     called = invocation(context)
     with called.client("analyst") as client:
         found = client.entities.diff(
-            dataset, _key(key, by_id=by_id), AsOf(from_recorded, from_), AsOf(to_recorded, to)
+            dataset,
+            read_key(client, dataset, key, by_id=by_id),
+            AsOf(from_recorded, from_),
+            AsOf(to_recorded, to),
         )
     called.show(diff_as_json(found), lambda: diff_table(found))
 
@@ -137,16 +145,3 @@ def watch(
                 typer.echo(orjson.dumps(entry_as_json(entry)))
             else:
                 console.print(entry_line(entry))
-
-
-def _key(text: str, *, by_id: bool) -> EntityKeyJson | UUID:
-    if by_id:
-        try:
-            return UUID(text)
-        except ValueError as error:
-            raise typer.BadParameter("KEY is not a UUID") from error
-    try:
-        parsed: Any = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-    return orjson.dumps(parsed)
