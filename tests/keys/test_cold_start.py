@@ -161,6 +161,23 @@ async def test_a_lost_key_is_not_replaced_by_a_new_one(
     assert await _counts(database, tenant) == before
 
 
+async def test_a_keyring_that_is_not_the_tenants_ends_nothing_and_makes_nothing(
+    start: StartGateway, tenant: Tenant, key_directory: Path
+) -> None:
+    """As when its disk is not mounted: the gateway finds none, and makes an empty one."""
+    await (await start()).keys.authorise(tenant)
+    right = key_directory / "keyring.sealed"
+    kept = right.rename(key_directory / "kept")
+    gateway = await start()
+    with pytest.raises(errors.FailedPrecondition) as caught:
+        await gateway.keys.authorise(tenant)
+    assert caught.value.reason == "KEY_NOT_FOUND"
+    with keyring(key_directory).reading() as held:
+        assert held.versions(tenant.tenant_id.bytes) == []
+    kept.rename(right)
+    await (await start()).keys.authorise(tenant)
+
+
 async def test_a_kms_that_fails_the_first_use_leaves_nothing_half_done(
     start: StartGateway, tenant: Tenant, database: Database
 ) -> None:
