@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benches.harness.report import print_report, write_report
 
-BENCHMARKS: Final = ("ingest", "envelope", "contract", "temporal")
+BENCHMARKS: Final = ("ingest", "envelope", "contract", "temporal", "start", "memory")
 
 
 def main() -> None:

@@ -2,15 +2,16 @@
 acknowledgement."""
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import grpc.aio
-from intelgraph.gateway.v1 import ingest_pb2
 
 from benches.wire import STREAM_METHOD, batch_frame, open_frame
+from intelgraph.gateway.v1 import ingest_pb2
 
 Metadata = tuple[tuple[str, str], ...]
 Call = grpc.aio.StreamStreamCall[bytes, ingest_pb2.StreamResponse]
@@ -64,17 +65,20 @@ def for_batches(batches: int) -> KeepSending:
 
 
 async def drive(
-    channel: grpc.aio.Channel, feeds: Sequence[Feed], in_flight: int, more: KeepSending
+    channels: Sequence[grpc.aio.Channel], feeds: Sequence[Feed], in_flight: int, more: KeepSending
 ) -> Driven:
     """Sends every feed on a stream of its own, at most `in_flight` unanswered batches and the server's credit
-    on each, and returns when all that was sent is acknowledged.
+    on each, and returns when all that was sent is acknowledged. The streams take the channels in turn.
 
     Raises:
         UnexpectedReplyError: if a batch is rejected, answered out of order, or not every record of it becomes
             a change.
         grpc.aio.AioRpcError: if a stream breaks.
     """
-    streams = [await _Stream.open(channel, feed, in_flight) for feed in feeds]
+    streams = [
+        await _Stream.open(channel, feed, in_flight)
+        for channel, feed in zip(itertools.cycle(channels), feeds, strict=False)
+    ]
     started = time.perf_counter()
     await asyncio.gather(*(stream.run(more) for stream in streams))
     wall_s = time.perf_counter() - started

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-import grpc.aio
-
-from benches.client import Driven, Feed, KeepSending, Metadata, drive, for_seconds
-from benches.harness.cpu_time import tree_cpu_s
+from benches.channels import close, open_channels
+from benches.checkpoints import checkpoint_periodically
+from benches.client import Driven, Feed, Metadata, drive, for_seconds
+from benches.harness.process_tree import tree_cpu_s, tree_resident_bytes
 from benches.harness.sample import Sample
+from benches.postgres import Postgres
 from benches.records import DATASET, Shipment
-from benches.wire import CHANNEL_OPTIONS, batch_body
+from benches.wire import batch_body
 
 TENANTS: Final = ("bench-0", "bench-1", "bench-2", "bench-3")
 RECORDS_PER_BATCH: Final = 512
@@ -71,45 +72,53 @@ class Served:
     target: str
     feeds: tuple[Feed, ...]
     server_pid: int
-    postgres_pid: int
+    postgres: Postgres
+    workers: int = 1
+    """Processes that share the address; each gets a connection."""
 
 
 class IngestArm:
     """Sends the load to one server for `seconds` at a time; each run resumes the streams of the former."""
 
-    def __init__(self, runner: asyncio.Runner, served: Served, seconds: float) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, served: Served, seconds: float, *, checkpoints: bool = False
+    ) -> None:
+        """With `checkpoints`, PostgreSQL writes some meanwhile, and the arm's name says so."""
         self._runner = runner
         self._served = served
         self._seconds = seconds
-        self._channel = runner.run(_connect(served.target))
+        self._checkpoints = checkpoints
+        self._channels = runner.run(open_channels(served.target, served.server_pid, served.workers))
 
     @property
     def name(self) -> str:
         """The server's name."""
-        return self._served.name
-
-    def send(self, more: KeepSending) -> Driven:
-        """Sends without metering the server, to fill it."""
-        return self._runner.run(drive(self._channel, self._served.feeds, IN_FLIGHT, more))
+        return f"sustained_{self._served.name}" if self._checkpoints else self._served.name
 
     def measure(self) -> Sample:
         """Sends for `seconds` and meters server and PostgreSQL meanwhile."""
-        served = self._served
-        server_before, postgres_before = tree_cpu_s(served.server_pid), tree_cpu_s(served.postgres_pid)
-        driven = self.send(for_seconds(self._seconds))
+        server, postgres = self._served.server_pid, self._served.postgres.pid
+        server_before, postgres_before = tree_cpu_s(server, without=postgres), tree_cpu_s(postgres)
+        driven = self._runner.run(self._send())
         return Sample(
             records=driven.records,
             wall_s=driven.wall_s,
-            cpu_s=tree_cpu_s(served.server_pid) - server_before,
-            storage_cpu_s=tree_cpu_s(served.postgres_pid) - postgres_before,
+            cpu_s=tree_cpu_s(server, without=postgres) - server_before,
+            storage_cpu_s=tree_cpu_s(postgres) - postgres_before,
             ack_ms=driven.ack_ms,
+            resident_bytes=tree_resident_bytes(server, without=postgres),
         )
 
+    async def _send(self) -> Driven:
+        sending = drive(self._channels, self._served.feeds, IN_FLIGHT, for_seconds(self._seconds))
+        if not self._checkpoints:
+            return await sending
+        checkpoints = asyncio.create_task(checkpoint_periodically(self._served.postgres))
+        try:
+            return await sending
+        finally:
+            checkpoints.cancel()
+
     def close(self) -> None:
-        """Closes the channel."""
-        self._runner.run(self._channel.close())
-
-
-async def _connect(target: str) -> grpc.aio.Channel:
-    """Opens the channel on the running loop, to which it stays bound."""
-    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        """Closes the channels."""
+        self._runner.run(close(self._channels))

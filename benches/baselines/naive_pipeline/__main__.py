@@ -1,7 +1,6 @@
-"""`python -m benches.baselines.naive_pipeline --socket DIR`: serve on the PostgreSQL at that socket."""
+"""`python -m benches.baselines.naive_pipeline --dsn DSN`: serve on that PostgreSQL."""
 
 import argparse
-from pathlib import Path
 
 from benches.baselines.naive_pipeline.data_keys import DataKeys
 from benches.baselines.naive_pipeline.gateway import CONNECTIONS, NaiveGateway
@@ -12,11 +11,11 @@ from benches.postgres import open_pool
 def main() -> None:
     """Serves until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--socket", type=Path, required=True, help="directory of PostgreSQL's Unix socket")
-    socket_directory: Path = parser.parse_args().socket
+    parser.add_argument("--dsn", required=True, help="the PostgreSQL to write to")
+    dsn: str = parser.parse_args().dsn
 
     async def create() -> StreamHandler:
-        return NaiveGateway(await open_pool(socket_directory, CONNECTIONS), DataKeys()).stream
+        return NaiveGateway(await open_pool(dsn, CONNECTIONS), DataKeys()).stream
 
     run(create)
 

@@ -12,12 +12,12 @@ import grpc.aio
 import jsonschema_rs
 import orjson
 from asyncpg.pool import Pool
-from intelgraph.gateway.v1 import ingest_pb2
 
 from benches.baselines.naive_pipeline.data_keys import DataKeys
 from benches.baselines.naive_pipeline.field_diff import FieldChange, field_diff
 from benches.baselines.serving import CREDIT_BYTES, Context, tenant_of
 from benches.records import Document, schema
+from intelgraph.gateway.v1 import ingest_pb2
 
 TABLE: Final = "naive_change_log"
 COLUMNS: Final = ("tenant_id", "entity_id", "op", "recorded_at", "sealed")
