@@ -65,7 +65,11 @@ class GatewayProcess:
                 stderr=log,
             )
         assert self._process.stdout is not None
-        assert self._process.stdout.readline(), self.log.read_text()[-2000:]
+        try:
+            assert self._process.stdout.readline(), self.log.read_text()[-2000:]
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """Ends it as `kill -9` does."""

@@ -59,11 +59,11 @@ async def test_every_fourth_commit_fails(
         async with load(client, streams):
             await asyncio.sleep(0.3)
             await administrator.execute(_FAIL_AT_COMMIT.format(every=8))
-            await asyncio.sleep(30.0 if is_full else 4.0)
+            failed, enough = 0, 60 if is_full else 6
+            while failed < enough:
+                await asyncio.sleep(0.2)
+                failed = await administrator.fetchval("SELECT last_value FROM fault") // 4
             await administrator.execute("DROP TRIGGER fault ON tenant_clock")
-            commits = await administrator.fetchval("SELECT last_value FROM fault")
-        failed = commits // 4
-        assert failed > 2
         seconds = time.monotonic() - began
         survived = await audit_log(gateway.superuser_dsn, streams, faults=failed, seconds=seconds)
         await audit_documents(client, streams, moments)
@@ -86,8 +86,8 @@ async def test_commits_that_happen_and_are_not_answered(
                 async with gateway.client() as client:
                     await client.contracts.put(CONTRACT)
                     async with load(client, streams):
-                        await asyncio.sleep(30.0 if is_full else 4.0)
-                    assert relay.lost > 2
+                        while relay.lost < (60 if is_full else 6):  # noqa: ASYNC110 (the relay is told nothing)
+                            await asyncio.sleep(0.1)
                     seconds = time.monotonic() - began
                     survived = await audit_log(
                         server.dsn("postgres"), streams, faults=relay.lost, seconds=seconds

@@ -20,7 +20,7 @@ from tests.faults.audit import audit_documents, audit_log
 from tests.faults.gateway import GatewayProcess
 from tests.faults.load import CONTRACT, load, producers
 from tests.faults.report import Report
-from tests.faults.wire import EnclosedStatus, RawGateway, RawStream, reason_of
+from tests.faults.wire import EndedWithStatus, RawGateway, RawStream, reason_of
 
 _LEFT = 24 << 20
 """Room on the disk when the load begins: some batches go in, and PostgreSQL needs no new segment of its log."""
@@ -38,13 +38,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["/bin/umount", "--lazy", str(disk)], check=True)
 
 
-async def test_it_is_said_and_it_passes(
-    small_disk: Path, _created: Path, moments: random.Random, report: Report
-) -> None:
+async def test_it_is_said_and_it_passes(small_disk: Path, moments: random.Random, report: Report) -> None:
     began = time.monotonic()
-    data_dir = small_disk / "data"
-    subprocess.run(["/bin/cp", "-a", _created, data_dir], check=True)
-    gateway = GatewayProcess(data_dir)
+    gateway = GatewayProcess(small_disk / "data")
     await asyncio.to_thread(gateway.start)
     streams = producers(2)
     token = gateway.token("connector")()
@@ -76,11 +72,10 @@ async def _fill(stream: RawStream) -> str:
         await stream.send(sequence, [_large()])
         try:
             answer = await stream.read()
-        except EnclosedStatus as ended:
+        except EndedWithStatus as ended:
             return ended.reason
         if answer.WhichOneof("message") == "rejected":
             assert not answer.rejected.consumed
-
 
             return reason_of(answer.rejected.status)
     raise AssertionError("the disk is not as small as it should be")
@@ -95,7 +90,7 @@ async def _reason_now(raw: RawGateway, token: str) -> str:
                 opened = await stream.open("filler")
                 await stream.send(opened.last_committed_sequence + 1, [_large()])
                 _, reason = await stream.rejected()
-            except EnclosedStatus as ended:
+            except EndedWithStatus as ended:
                 reason = ended.reason
         if reason == "DISK_FULL":
             break

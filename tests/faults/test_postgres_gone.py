@@ -44,7 +44,7 @@ async def test_restarted_and_killed_by_turns(
         # SIGINT is the fast shutdown; SIGTERM would wait until the gateway closes its connections.
         os.kill(before, moments.choice((signal.SIGINT, signal.SIGKILL)))
         async with asyncio.timeout(30):
-            while not _serves_anew(gateway, before):
+            while not _serves_anew(gateway, before):  # noqa: ASYNC110 (another process has no Event)
                 await asyncio.sleep(0.05)
 
     report.survived["postgres_restarted"] = await _strike(gateway, moments, 20 if is_full else 4, end)

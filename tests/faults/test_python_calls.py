@@ -14,9 +14,9 @@ from types import FrameType
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest_asyncio
 
-import asyncpg
 import intelgraph
 from intelgraph.client import AsyncClient
 from intelgraph.gateway.lifecycle import Listening, StopRequests

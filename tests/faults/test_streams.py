@@ -6,22 +6,24 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import grpc
 import pytest
 import pytest_asyncio
 
+from intelgraph.client import AsyncClient
+from intelgraph.storage.connection import reachable
 from tests.faults.gateway import TENANT, GatewayProcess
 from tests.faults.load import CONTRACT
-from tests.faults.wire import EnclosedStatus, RawGateway, batch
+from tests.faults.wire import EndedWithStatus, RawGateway, batch
 
 OTHER = "other"
 
 
 @pytest.fixture(scope="module")
-def served(_created: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """One gateway for all: each test has streams and sensors of its own."""
     process = GatewayProcess(
         tmp_path_factory.mktemp("served") / "data",
@@ -84,7 +86,7 @@ async def test_the_older_of_two_connections_is_fenced_and_stores_nothing(
         await asyncio.gather(old.send(2, [record(2, sensor)]), new.send(2, [record(3, sensor)]))
         ack = await new.acked()
         assert (ack.accepted, ack.last_change_seq) == (1, ack.first_change_seq)
-        with pytest.raises(EnclosedStatus) as fenced:
+        with pytest.raises(EndedWithStatus) as fenced:
             await old.read()
         assert (fenced.value.code, fenced.value.reason) == (grpc.StatusCode.ABORTED, "STREAM_FENCED")
         await new.send(3, [record(3, sensor)])
@@ -110,10 +112,6 @@ async def test_many_connections_one_after_the_other_store_each_batch_once(
         committed = (await stream.open(stream_id)).last_committed_sequence
         await stream.send(committed + 1, [record(-1, sensor)])
         ack = await stream.acked()
-    import asyncpg  # noqa: PLC0415
-
-    from intelgraph.storage.connection import reachable  # noqa: PLC0415
-
     connection = await asyncpg.connect(reachable(served.superuser_dsn.replace("/postgres?", "/intelgraph?")))
     rows = await connection.fetch(
         "SELECT version, batch_sequence FROM entity_change_log"
@@ -126,11 +124,8 @@ async def test_many_connections_one_after_the_other_store_each_batch_once(
 
 
 async def test_another_tenants_stream_is_another_stream(served: GatewayProcess, raw: RawGateway) -> None:
-    operator = served.client()
-    async with operator as client:
+    async with served.client() as client:
         await client.tenants.create(OTHER)
-    from intelgraph.client import AsyncClient  # noqa: PLC0415
-
     async with AsyncClient(served.address, token=served.token(tenant=OTHER)) as client:
         await client.contracts.put(CONTRACT.replace(b'"tenantId": "local"', b'"tenantId": "other"'))
     stream_id = str(uuid4())
@@ -151,14 +146,14 @@ async def test_naming_another_tenant_is_denied_before_anything_is_read(
     served: GatewayProcess, raw: RawGateway, tenant: str
 ) -> None:
     async with raw.stream(token(served)) as stream:
-        with pytest.raises(EnclosedStatus) as denied:
+        with pytest.raises(EndedWithStatus) as denied:
             await stream.open("s", dataset="no-such-dataset", tenant=tenant)
     assert (denied.value.code, denied.value.reason) == (grpc.StatusCode.PERMISSION_DENIED, "TENANT_MISMATCH")
 
 
 async def test_an_unknown_contract_is_not_found(served: GatewayProcess, raw: RawGateway) -> None:
     async with raw.stream(token(served)) as stream:
-        with pytest.raises(EnclosedStatus) as unknown:
+        with pytest.raises(EndedWithStatus) as unknown:
             await stream.open("s", dataset="no-such-dataset")
     assert unknown.value.code is grpc.StatusCode.NOT_FOUND
 
@@ -169,7 +164,7 @@ async def test_a_token_that_expires_ends_the_stream_after_what_was_sent(
     async with raw.stream(token(served, lifetime=3.0)) as stream:
         await stream.open(str(uuid4()))
         sequence = 0
-        with pytest.raises(EnclosedStatus) as expired:  # noqa: PT012 (it may end at either)
+        with pytest.raises(EndedWithStatus) as expired:  # noqa: PT012 (it may end at either)
             while True:
                 sequence += 1
                 await stream.send(sequence, [record(sequence)])
@@ -190,7 +185,7 @@ async def test_a_new_token_keeps_the_stream_alive(served: GatewayProcess, raw: R
             await stream.acked()
             await asyncio.sleep(0.2)
         await stream.refresh("not.a.token")
-        with pytest.raises(EnclosedStatus) as refused:
+        with pytest.raises(EndedWithStatus) as refused:
             await stream.read()
     assert refused.value.code is grpc.StatusCode.UNAUTHENTICATED
 
@@ -234,7 +229,7 @@ async def test_a_message_beyond_the_transports_limit_ends_the_connection_only(
     async with raw.stream(token(served)) as stream:
         await stream.open(stream_id)
         await stream.write(batch(1, [b'"' + b"x" * (40 << 20) + b'"']))
-        with pytest.raises(EnclosedStatus) as refused:
+        with pytest.raises(EndedWithStatus) as refused:
             await stream.read()
         assert refused.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     async with raw.stream(token(served)) as stream:

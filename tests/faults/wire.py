@@ -40,17 +40,20 @@ class RawStream:
         await self.write(ingest_pb2.StreamRequest(refresh=refresh).SerializeToString())
 
     async def write(self, frame: bytes) -> None:
-        """Sends a frame."""
-        await self._call.write(frame)
+        """Sends a frame. Raises EndedWithStatus if the gateway has ended the stream."""
+        try:
+            await self._call.write(frame)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            raise await self._ended() from None
 
     async def read(self) -> ingest_pb2.StreamResponse:
-        """The next answer. Raises EOFError at the end, and AioRpcError."""
-        answer = await asyncio.wait_for(self._call.read(), 30)
+        """The next answer. Raises EndedWithStatus."""
+        try:
+            answer = await asyncio.wait_for(self._call.read(), 60)
+        except grpc.aio.AioRpcError:
+            raise await self._ended() from None
         if not isinstance(answer, ingest_pb2.StreamResponse):
-            status = await self._call.code()
-            if status is not grpc.StatusCode.OK:
-                raise EnclosedStatus(await self._reason(), status)
-            raise EOFError
+            raise await self._ended()
         return answer
 
     async def acked(self) -> ingest_pb2.BatchAck:
@@ -65,15 +68,17 @@ class RawStream:
         assert answer.WhichOneof("message") == "rejected", answer
         return answer.rejected, reason_of(answer.rejected.status)
 
-    async def _reason(self) -> str:
-        for key, value in await self._call.trailing_metadata():
+    async def _ended(self) -> EndedWithStatus:
+        for key, value in await self._call.trailing_metadata() or ():
             if key == "grpc-status-details-bin" and isinstance(value, bytes):
-                return reason_of(status_pb2.Status.FromString(value))
-        return ""
+                return EndedWithStatus(
+                    reason_of(status_pb2.Status.FromString(value)), await self._call.code()
+                )
+        return EndedWithStatus("", await self._call.code())
 
 
-class EnclosedStatus(Exception):
-    """The stream ended with a status."""
+class EndedWithStatus(Exception):
+    """The gateway has ended the stream."""
 
     def __init__(self, reason: str, code: grpc.StatusCode) -> None:
         super().__init__(f"{code.name} {reason}")
