@@ -24,10 +24,13 @@ $(VENV)/installed: requirements/dev.txt scripts/prerequisites
 	@$(PY) -m pip install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
 	@touch $@
 
-build: $(VENV)/extension ## build the Rust extension in release mode into .venv
+build: $(VENV)/extension-release ## build the Rust extension in release mode into .venv
 
-$(VENV)/extension: $(VENV)/installed $(RUST_SOURCES) pyproject.toml
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --release --locked --quiet
+# Tests and lints take the development profile: its dependencies are those of `cargo test`, built once, and it checks
+# for overflow. Only one of the two is installed at a time.
+$(VENV)/extension-release $(VENV)/extension-dev: $(VENV)/extension-%: $(VENV)/installed $(RUST_SOURCES) pyproject.toml
+	@rm -f $(VENV)/extension-*
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --profile $* --locked --quiet
 	@touch $@
 
 generate: $(VENV)/installed ## write the Python stubs of proto/ into python/intelgraph/gateway/v1
@@ -36,7 +39,7 @@ generate: $(VENV)/installed ## write the Python stubs of proto/ into python/inte
 lock: $(VENV)/installed ## resolve pyproject.toml into requirements/*.txt
 	@scripts/lock
 
-lint: build ## formats, lints and types of Python, Rust and the wire
+lint: $(VENV)/extension-dev ## formats, lints and types of Python, Rust and the wire
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -45,7 +48,7 @@ lint: build ## formats, lints and types of Python, Rust and the wire
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	$(PY) proto/lint.py
 
-test: build ## every test
+test: $(VENV)/extension-dev $(VENV)/demo ## every test
 	cargo test --workspace --locked --quiet
 	$(PY) -m pytest
 
