@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from intelgraph.client import Delete
+from intelgraph.client import Delete, Outcome, Record
 from intelgraph.storage.connection import reachable
 from tests.faults.gateway import GatewayProcess
 from tests.faults.load import CONTRACT, DATASET
@@ -23,7 +23,7 @@ def files(directory: Path) -> Iterator[Path]:
 
 
 async def test_nothing_of_a_record_is_in_files_logs_or_metrics(gateway: GatewayProcess) -> None:
-    records = [
+    records: list[Record] = [
         {"sensor": TAIL, "value": VALUE, "by": FIELD},
         {"sensor": TAIL, "value": VALUE + 1, "by": FIELD + "-updated"},
         {"sensor": TAIL, "value": FIELD, "by": TAIL},  # breaks its contract
@@ -33,7 +33,7 @@ async def test_nothing_of_a_record_is_in_files_logs_or_metrics(gateway: GatewayP
     ]
     async with gateway.client() as client:
         await client.contracts.put(CONTRACT)
-        outcomes = []
+        outcomes: list[Outcome] = []
         async with client.stream(DATASET, "planted", producer="test", on_outcome=outcomes.append) as stream:
             await stream.send(records)
         (outcome,) = outcomes
