@@ -199,6 +199,10 @@ impl Engine {
         tenant.heads.commit(group.ticket, &bound.moved, bound.seq);
         tenant.heads.unpin(group.ticket, group.pinned.iter().copied());
         tenant.heads.release(group.ticket, &group.consulted);
+        if tenant.generation != group.generation {
+            // Something was dropped while this group was being committed. What was diffed since then did not see it.
+            tenant.abort();
+        }
         Ok(())
     }
 
