@@ -11,21 +11,31 @@ from uuid import UUID
 
 from intelgraph import tracing
 from intelgraph._core import Engine, Keystore
+from intelgraph.contracts.quarantine import Quarantine
+from intelgraph.contracts.quarantine_opening import QuarantineOpener
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.gateway.authenticator import Authenticator
 from intelgraph.gateway.contract_service import ContractService
+from intelgraph.gateway.entity_service import EntityService
+from intelgraph.gateway.envelope_service import EnvelopeService
 from intelgraph.gateway.ingest_service import IngestService
 from intelgraph.gateway.local_identity import LocalIssuer
+from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.server import Parts, Service
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
 from intelgraph.gateway.tenant_service import TenantService
 from intelgraph.gateway.token_keys import KeyFile, KeyUrl, TokenKeys
 from intelgraph.gateway.tokens import TokenVerifier
-from intelgraph.gateway.v1 import contract_pb2_grpc, tenant_pb2_grpc
+from intelgraph.gateway.v1 import contract_pb2_grpc, quarantine_pb2_grpc, tenant_pb2_grpc
 from intelgraph.ingest.intake import Intake
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
+from intelgraph.keys.unsealing import Unsealer
 from intelgraph.storage.database import Database
+from intelgraph.temporal.catalogues import Catalogues
+from intelgraph.temporal.commit_watch import CommitWatch
+from intelgraph.temporal.entities import EntityReader
+from intelgraph.temporal.feed import ChangeFeed
 from intelgraph.tenants.registry import TenantRegistry
 
 _NO_TENANT: Final = UUID(int=0)
@@ -112,13 +122,25 @@ def _data_services(
     settings: Settings, database: Database, core: _Core, authenticator: Authenticator
 ) -> list[Service]:
     contracts = ContractRegistry(database)
+    unsealer, catalogues, watch = Unsealer(core.keys), Catalogues(contracts), CommitWatch(database)
+    intake = Intake(core.engine, database, core.keys, contracts, settings.ingest, watch.committed)
+    entities = EntityReader(database, contracts, unsealer, catalogues, core.keystore)
+    feed = ChangeFeed(database, unsealer, catalogues, core.keystore, watch, authenticator.served)
     contract_service = ContractService(contracts)
-    intake = Intake(core.engine, database, core.keys, contracts, settings.ingest, lambda tenant, seq: None)
+    quarantine_service = QuarantineService(Quarantine(database, QuarantineOpener(core.keystore, unsealer)))
     return [
         IngestService(intake, authenticator).service(),
+        EntityService(entities, feed).service(),
+        EnvelopeService(core.keystore, core.keys).service(),
         Service(
             "intelgraph.gateway.v1.ContractService",
             lambda server: contract_pb2_grpc.add_ContractServiceServicer_to_server(contract_service, server),
+        ),
+        Service(
+            "intelgraph.gateway.v1.QuarantineService",
+            lambda server: quarantine_pb2_grpc.add_QuarantineServiceServicer_to_server(
+                quarantine_service, server
+            ),
         ),
     ]
 
