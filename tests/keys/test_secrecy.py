@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 
 from intelgraph import errors
-from intelgraph._core import CoreError, TenantKey, Unlock
+from intelgraph._core import TenantKey, Unlock
 from intelgraph.gateway import logs
 from intelgraph.keys import service
 from intelgraph.keys.local import LocalProvider
@@ -131,7 +131,7 @@ async def test_a_secret_is_used_once(tenant: Tenant) -> None:
     key = TenantKey.generate(core_id, 0)
     secret = key.secret()
     TenantKey.load(core_id, key.key_id, 0, secret)
-    with pytest.raises(CoreError):
+    with pytest.raises(ValueError, match="used up"):
         TenantKey.load(core_id, key.key_id, 0, secret)
 
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use intelgraph_envelope as core;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -22,12 +23,17 @@ impl Secret {
 
     /// Takes the secret out: whoever loads it keeps the only copy.
     pub fn take(&self) -> PyResult<core::Secret<32>> {
-        self.lock().take().ok_or_else(|| of_envelope(core::EnvelopeError::SecretLength { want: 32 }))
+        self.lock().take().ok_or_else(spent)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<core::Secret<32>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A handle was used that is used up already: a mistake of the caller's.
+pub fn spent() -> PyErr {
+    PyValueError::new_err("the handle is used up: a key is taken out of it once")
 }
 
 #[pymethods]
@@ -162,8 +168,7 @@ impl LocalKeyring {
         secret: &Secret,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let secret = secret.lock();
-        let secret =
-            secret.as_ref().ok_or_else(|| of_envelope(core::EnvelopeError::SecretLength { want: 32 }))?;
+        let secret = secret.as_ref().ok_or_else(spent)?;
         let wrapped = self.lock().wrap(tenant(tenant_id)?, key_id, secret).map_err(of_envelope)?;
         Ok(PyBytes::new(py, &wrapped))
     }

@@ -1,6 +1,6 @@
 //! Key material of the process. Rows cross the boundary, keys never do.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use intelgraph_envelope as core;
@@ -13,7 +13,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::error::of_envelope;
-use crate::keyring::Secret;
+use crate::keyring::{Secret, spent};
 use crate::tick::now;
 
 /// The tenant that 16 bytes name.
@@ -105,9 +105,12 @@ impl<T> Handle<T> {
         Self(Mutex::new(Some(key)))
     }
 
-    /// The key; `spent` if it was taken before.
-    fn take(&self, spent: EnvelopeError) -> PyResult<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| of_envelope(spent))
+    fn take(&self) -> PyResult<T> {
+        self.lock().take().ok_or_else(spent)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -187,8 +190,8 @@ impl TenantKey {
 
     /// A copy of its bytes, for the KMS to wrap.
     fn secret(&self) -> PyResult<Secret> {
-        let key = self.key.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = key.as_ref().ok_or_else(|| of_envelope(EnvelopeError::NoTenantKey))?;
+        let key = self.key.lock();
+        let key = key.as_ref().ok_or_else(spent)?;
         core::Secret::copy_of(key.secret().expose()).map(Secret::new).map_err(of_envelope)
     }
 
@@ -254,7 +257,7 @@ impl Keystore {
     }
 
     fn add_tenant_key(&self, key: &TenantKey) -> PyResult<()> {
-        let key = key.key.take(EnvelopeError::NoTenantKey)?;
+        let key = key.key.take()?;
         self.0.add_tenant_key(key, now()).map_err(of_envelope)
     }
 
@@ -298,7 +301,7 @@ impl Keystore {
     }
 
     fn activate(&self, pending: &PendingDek) -> PyResult<()> {
-        let pending = pending.key.take(EnvelopeError::SealKeyMissing)?;
+        let pending = pending.key.take()?;
         self.0.activate(pending, now()).map_err(of_envelope)
     }
 
@@ -373,7 +376,7 @@ impl Keystore {
     }
 
     fn activate_index_key(&self, pending: &PendingIndexKey) -> PyResult<()> {
-        let pending = pending.key.take(EnvelopeError::IndexKeyMissing)?;
+        let pending = pending.key.take()?;
         self.0.activate_index_key(pending, now()).map_err(of_envelope)
     }
 
