@@ -39,17 +39,49 @@ pub enum Diffed {
     Missing(Vec<usize>),
 }
 
-/// The batches that cannot be diffed on what is in memory and what they were supplied with.
-pub(crate) fn missing(heads: &Heads, batches: &[Arc<Prepared>], bench: &mut Workbench) -> Vec<usize> {
-    let lacks = |batch: &Prepared, bench: &mut Workbench| {
-        let supplied = batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.items.iter().any(|item| {
-            let need = Need::of(heads, item).without(&supplied, heads, item);
-            !need.is_met() && (need.head || !repeats_head(heads, batch, item, &mut bench.canonical))
-        })
+/// How a record's committed versions are known, before its group is diffed. Decided once: while the group is diffed,
+/// the filter learns its entities and may take a new one for an old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// From memory.
+    Here,
+    /// From what the batch was supplied with.
+    Supplied,
+    /// The record says what the committed head says, at the same time: a duplicate, even if a record before it in
+    /// the group moves the head.
+    Repeated,
+}
+
+/// How each record of a batch is known; `None` if the batch needs to know more first.
+fn known(heads: &Heads, batch: &Prepared, bench: &mut Workbench) -> Option<Vec<Known>> {
+    let supplied = batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = |item: &Item| {
+        let need = Need::of(heads, item);
+        if need.is_met() {
+            Some(Known::Here)
+        } else if need.without(&supplied, heads, item).is_met() {
+            Some(Known::Supplied)
+        } else {
+            let repeated = !need.head && repeats_head(heads, batch, item, &mut bench.canonical);
+            repeated.then_some(Known::Repeated)
+        }
     };
-    let numbered = batches.iter().enumerate();
-    numbered.filter_map(|(index, batch)| lacks(batch, bench).then_some(index)).collect()
+    batch.items.iter().map(known).collect()
+}
+
+/// How each record of each batch is known.
+///
+/// # Errors
+/// The batches, by their index, that cannot be diffed on what is in memory and what they were supplied with.
+pub(crate) fn known_of_all(
+    heads: &Heads,
+    batches: &[Arc<Prepared>],
+    bench: &mut Workbench,
+) -> Result<Vec<Vec<Known>>, Vec<usize>> {
+    let all: Vec<_> = batches.iter().map(|batch| known(heads, batch, bench)).collect();
+    let missing: Vec<usize> =
+        all.iter().enumerate().filter_map(|(index, known)| known.is_none().then_some(index)).collect();
+    if missing.is_empty() { Ok(all.into_iter().flatten().collect()) } else { Err(missing) }
 }
 
 /// Messages and bytes that sealing `batches` takes at most.
@@ -110,10 +142,15 @@ struct Before {
 }
 
 impl GroupDiffer<'_> {
-    pub fn run(mut self, batches: &[Arc<Prepared>], generation: u64) -> Result<Group, PipelineError> {
+    pub fn run(
+        mut self,
+        batches: &[Arc<Prepared>],
+        known: &[Vec<Known>],
+        generation: u64,
+    ) -> Result<Group, PipelineError> {
         let mut parts = Vec::with_capacity(batches.len());
-        for batch in batches {
-            parts.push(self.batch(batch)?);
+        for (batch, known) in batches.iter().zip(known) {
+            parts.push(self.batch(batch, known)?);
         }
         Ok(Group {
             tenant: self.tenant,
@@ -130,13 +167,20 @@ impl GroupDiffer<'_> {
         })
     }
 
-    fn batch(&mut self, batch: &Arc<Prepared>) -> Result<Part, PipelineError> {
+    fn batch(&mut self, batch: &Arc<Prepared>, known: &[Known]) -> Result<Part, PipelineError> {
         let first = self.changes.len();
         let (mut unchanged, mut duplicate) = (0, 0);
         let mut conflicts = Vec::new();
         let mut supplied = batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
-        for item in &batch.items {
-            let verdict = self.record(batch, item, &mut supplied)?;
+        for (item, known) in batch.items.iter().zip(known) {
+            let verdict = match known {
+                Known::Repeated => Verdict::Duplicate,
+                Known::Supplied => {
+                    self.pin(item, &mut supplied);
+                    self.record(batch, item, &supplied)?
+                }
+                Known::Here => self.record(batch, item, &supplied)?,
+            };
             if !matches!(verdict, Verdict::Accepted) {
                 self.heads.consult(item.key, self.ticket);
                 self.consulted.push(item.key);
@@ -158,19 +202,8 @@ impl GroupDiffer<'_> {
         &mut self,
         batch: &Prepared,
         item: &Item,
-        supplied: &mut Supplied,
+        supplied: &Supplied,
     ) -> Result<Verdict, PipelineError> {
-        let need = Need::of(self.heads, item);
-        if let Some(at) = item.valid_at.filter(|_| need.versions)
-            && !supplied.versions.contains_key(&(item.key, at))
-        {
-            // It was not asked for, because the record repeats the head as it was committed. So it is a duplicate,
-            // even if a record before it in the group has moved the head.
-            return Ok(Verdict::Duplicate);
-        }
-        if need.head {
-            self.pin(item, supplied);
-        }
         let before = self.before(&item.key);
         let Some(before) = before else {
             return match item.content {

@@ -10,7 +10,7 @@ use intelgraph_json::Limits;
 use zeroize::Zeroizing;
 
 use crate::bind::Bound;
-use crate::diff::{Diffed, GroupDiffer, missing, seal_bounds};
+use crate::diff::{Diffed, GroupDiffer, known_of_all, seal_bounds};
 use crate::error::PipelineError;
 use crate::fetch::{self, FetchPlan};
 use crate::group::Group;
@@ -151,10 +151,10 @@ impl Engine {
         let mut tenant = self.leased(&tenant, tenant_id, now)?;
         let tenant = &mut *tenant;
         self.workbenches.with(|bench| {
-            let missing = missing(&tenant.heads, batches, bench);
-            if !missing.is_empty() {
-                return Ok(Diffed::Missing(missing));
-            }
+            let known = match known_of_all(&tenant.heads, batches, bench) {
+                Ok(known) => known,
+                Err(missing) => return Ok(Diffed::Missing(missing)),
+            };
             let (messages, bytes) = seal_bounds(&tenant.heads, batches);
             let records: usize = batches.iter().map(|batch| batch.items.len()).sum();
             let received: usize = batches.iter().map(|batch| batch.size()).sum();
@@ -174,7 +174,7 @@ impl Engine {
                 pinned: Vec::new(),
                 consulted: Vec::new(),
             };
-            let group = differ.run(batches, tenant.generation);
+            let group = differ.run(batches, &known, tenant.generation);
             if group.is_err() {
                 tenant.abort();
             }

@@ -25,9 +25,9 @@ const CONTRACT: &str = r#"{
 #[derive(Debug, Clone)]
 enum Said {
     /// Entity, event time, content.
-    Is(u8, Option<u8>, u8),
+    Is(u32, Option<u8>, u8),
     /// Entity, time.
-    Gone(u8, Option<u8>),
+    Gone(u32, Option<u8>),
     /// A record that breaks the contract.
     Wrong,
 }
@@ -35,8 +35,8 @@ enum Said {
 fn said() -> impl Strategy<Value = Said> {
     let time = || prop_oneof![4 => (0u8..5).prop_map(Some), 1 => Just(None)];
     prop_oneof![
-        8 => (0u8..3, time(), 0u8..3).prop_map(|(id, at, x)| Said::Is(id, at, x)),
-        2 => (0u8..3, time()).prop_map(|(id, at)| Said::Gone(id, at)),
+        8 => (0u32..3, time(), 0u8..3).prop_map(|(id, at, x)| Said::Is(id, at, x)),
+        2 => (0u32..3, time()).prop_map(|(id, at)| Said::Gone(id, at)),
         1 => Just(Said::Wrong),
     ]
 }
@@ -104,7 +104,7 @@ fn frame(sequence: u64, batch: &[Said]) -> Vec<u8> {
 /// The same, one record after the other.
 #[derive(Default)]
 struct Model {
-    entities: BTreeMap<u8, Vec<(i64, Option<(Option<u8>, u8)>, bool)>>,
+    entities: BTreeMap<u32, Vec<(i64, Option<(Option<u8>, u8)>, bool)>>,
 }
 
 impl Model {
@@ -319,4 +319,15 @@ fn a_long_chain_has_a_snapshot_at_least_every_32_versions() {
     }
     world.check();
     assert!(world.log.rows.iter().any(|row| row.snapshot.is_some()));
+}
+
+#[test]
+fn a_new_entity_is_never_taken_for_a_known_one() {
+    // More than the filter's first layers hold: within a group, its own keys make false positives of later ones.
+    let mut world = World::new(1 << 24);
+    for batch in 0..40 {
+        world.step(Step::Diff((0..500).map(|index| Said::Is(batch * 500 + index, Some(1), 1)).collect()));
+        world.step(Step::Commit);
+    }
+    assert_eq!(world.log.rows.len(), 40 * 500);
 }
