@@ -1,17 +1,20 @@
 """Diffs between two versions of a record of which 3 of 20 fields change, in batches of 512."""
 
+import tempfile
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import orjson
 
 from benches.baselines.temporal import Pair, deepdiff_batch, jsondiff_batch
+from benches.diff_program import DiffProgram, build_diff_program
 from benches.harness.batch_arm import BatchArm
 from benches.harness.environment import observe
 from benches.harness.estimate import median_of, ratio_of
 from benches.harness.interleave import interleave
 from benches.harness.report import Figure, Report, Target
-from benches.harness.sample import Sample
+from benches.harness.sample import Arm, Sample
 from benches.records import Shipment, contract_document
 from benches.tenant_keys import SealingTenant
 from benches.wire import batch_body, batch_frame
@@ -28,15 +31,21 @@ def run(*, quick: bool) -> Report:
     environment = observe(_DISTRIBUTIONS)
     shipments = [Shipment(seed=0, index=index) for index in range(_BATCH)]
     pairs = [Pair(shipment.document(), shipment.next().document()) for shipment in shipments]
-    arms = [
-        BatchArm("gateway", _GatewayDiff(pairs).diff, _BATCH, seconds),
-        BatchArm("jsondiff", partial(jsondiff_batch, pairs), _BATCH, seconds),
-        BatchArm("deepdiff", partial(deepdiff_batch, pairs), _BATCH, seconds),
-    ]
-    gateway, jsondiff, deepdiff = series = interleave(arms, rounds)
+    program = build_diff_program()
+    with tempfile.NamedTemporaryFile(suffix=".ndjson") as file:
+        file.writelines(orjson.dumps(document) + b"\n" for pair in pairs for document in pair)
+        file.flush()
+        arms: list[Arm] = [
+            DiffProgram("gateway", program, Path(file.name), seconds),
+            BatchArm("gateway_stage", _DiffStage(pairs).diff, _BATCH, seconds),
+            BatchArm("jsondiff", partial(jsondiff_batch, pairs), _BATCH, seconds),
+            BatchArm("deepdiff", partial(deepdiff_batch, pairs), _BATCH, seconds),
+        ]
+        gateway, stage, jsondiff, deepdiff = series = interleave(arms, rounds)
     figures = (
         Figure("vs_jsondiff", ratio_of(gateway, jsondiff, _per_core_second), Target(75)),
         Figure("vs_deepdiff", ratio_of(gateway, deepdiff, _per_core_second)),
+        Figure("stage_vs_jsondiff", ratio_of(stage, jsondiff, _per_core_second)),
         *(Figure(f"{arm.name}_per_core_second", median_of(arm, _per_core_second)) for arm in series),
     )
     return Report(
@@ -44,11 +53,10 @@ def run(*, quick: bool) -> Report:
     )
 
 
-class _GatewayDiff:
-    """The core's diff stage, on records that are parsed already, as the peers get them.
+class _DiffStage:
+    """The core's whole diff stage, called from Python on records that are parsed already.
 
-    It does more than they: it finds each record's head, makes the new head, writes a diff that can be reverted, seals
-    it and writes the row.
+    Beside the diff it finds each record's head, commits to the diff, seals it and writes the row.
     """
 
     def __init__(self, pairs: list[Pair]) -> None:
