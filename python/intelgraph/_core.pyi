@@ -6,6 +6,46 @@ What the core refuses is a CoreError: `args` are the message and the reason, UPP
 from collections.abc import Mapping, Sequence
 from typing import Literal, final
 
+__all__ = [
+    "Bound",
+    "Catalogue",
+    "Contract",
+    "ContractError",
+    "CoreError",
+    "CorruptData",
+    "DataKeyRow",
+    "Engine",
+    "EntityKeyInvalid",
+    "FetchPlan",
+    "Group",
+    "IndexKeyRow",
+    "InvalidFrame",
+    "InvalidRequest",
+    "KekVersion",
+    "KeyUnavailable",
+    "Keystore",
+    "LocalKeyring",
+    "LogCheck",
+    "LogReader",
+    "MessagesToOpen",
+    "MessagesToSeal",
+    "NotActive",
+    "PendingDek",
+    "PendingIndexKey",
+    "Prepared",
+    "SealReservation",
+    "Secret",
+    "StaleGroup",
+    "Stream",
+    "TenantKey",
+    "Unlock",
+    "decode_frame",
+    "entity_id",
+    "keys_of_rows",
+    "keys_of_values",
+    "open_quarantine",
+]
+
 class CoreError(Exception):
     """What the core refuses. `args` are the message and the reason."""
 
