@@ -49,6 +49,7 @@ mod fix;
 #[cfg(test)]
 mod json_schema_test_suite;
 mod mapping;
+mod plain_rules;
 mod record_schema;
 mod report;
 mod shape;

@@ -34,7 +34,7 @@ use crate::workbench::Workbench;
 #[derive(Debug)]
 pub enum Diffed {
     /// The group, ready to be bound.
-    Ready(Group),
+    Ready(Box<Group>),
     /// Batches, by their index, that need to know more first.
     Missing(Vec<usize>),
 }

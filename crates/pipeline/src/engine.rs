@@ -178,7 +178,7 @@ impl Engine {
             if group.is_err() {
                 tenant.abort();
             }
-            group.map(Diffed::Ready)
+            group.map(|group| Diffed::Ready(Box::new(group)))
         })
     }
 

@@ -3,7 +3,7 @@
 
 use intelgraph_envelope::{DekId, Keystore, Purpose, TenantId, Tick};
 use intelgraph_temporal::{
-    ChangePlaintext, EncodedDiff, Frontier, Hash, LogEntry, commitment, read_snapshot,
+    ChangePlaintext, EncodedDiff, Frontier, Hash, LogEntry, Operation, commitment, read_snapshot,
 };
 
 use crate::error::{Corruption, PipelineError};
@@ -135,11 +135,7 @@ impl LogCheck {
             let leaf = match opened_leaf(&row, &mut opener, catalogue, seed) {
                 Ok(leaf) => {
                     if leaf_of(&row) != Some(leaf) {
-                        progress.find(
-                            Fault::Leaf,
-                            row.seq,
-                            "its stored leaf is not the leaf of what it says",
-                        );
+                        progress.find(Fault::Leaf, row.seq, "its stored leaf is not that of what it says");
                     }
                     Some(leaf)
                 }
@@ -248,6 +244,12 @@ fn opened_leaf(
     let plaintext = opener.open(row, dataset, row.sealed, Purpose::Diff)?;
     let change = ChangePlaintext::parse(&plaintext).map_err(|error| row.corrupt(error))?;
     let diff = EncodedDiff::parse(change.diff).map_err(|error| row.corrupt(error))?;
+    match (row.since_base, row.operation, row.snapshot) {
+        // What is rebuilt begins with a base, and nowhere else.
+        (0, Operation::Update | Operation::Delete, None) => return Err(row.corrupt(Corruption::Snapshot)),
+        (1.., Operation::Insert, _) | (1.., _, Some(_)) => return Err(row.corrupt(Corruption::Chain)),
+        _ => {}
+    }
     if let Some(sealed) = row.snapshot {
         let differs = |_| row.corrupt(Corruption::Snapshot);
         let snapshot = match opener.open(row, dataset, sealed, Purpose::Snapshot) {

@@ -185,7 +185,7 @@ impl World {
     fn diff(&self, engine: &Engine, batch: &Arc<Prepared>) -> Group {
         for _ in 0..10 {
             match engine.diff(TENANT, std::slice::from_ref(batch), NOW).expect("a diff") {
-                Diffed::Ready(group) => return group,
+                Diffed::Ready(group) => return *group,
                 Diffed::Missing(_) => {
                     let plan = engine.plan_fetch(batch, NOW).expect("a plan").expect("something is missing");
                     plan.supply(&self.log.fetch(&plan), &self.keystore, NOW).expect("rows that open");

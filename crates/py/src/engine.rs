@@ -258,7 +258,7 @@ impl Engine {
         match py.detach(|| self.0.diff(tenant, &batches, now())).map_err(of_pipeline)? {
             core::Diffed::Ready(group) => {
                 let fingerprints = group.fingerprints();
-                let group = Group { group: Mutex::new(group), fingerprints };
+                let group = Group { group: Mutex::new(*group), fingerprints };
                 Ok(Bound::new(py, group)?.into_any())
             }
             core::Diffed::Missing(indexes) => Ok(PyList::new(py, indexes)?.into_any()),
