@@ -22,7 +22,6 @@ use jsonschema::Validator;
 use serde_json::{Map, Value as Tree, json};
 
 use crate::compile::options;
-use crate::plain_rules::PlainRules;
 use crate::record_schema::Survey;
 use crate::tape_json::{TapeJson, TapeNode};
 
@@ -66,7 +65,7 @@ struct Field {
 
 enum Check {
     Always(bool),
-    By(Option<PlainRules>, Box<Validator<TapeJson>>),
+    By(Box<Validator<TapeJson>>),
 }
 
 impl Check {
@@ -80,17 +79,13 @@ impl Check {
                 return None;
             }
         }
-        let plain = PlainRules::of(&alone);
-        options().build(&alone.into()).ok().map(|validator| Self::By(plain, Box::new(validator)))
+        options().build(&alone.into()).ok().map(|validator| Self::By(Box::new(validator)))
     }
 
     fn accepts(&self, value: Value<'_>) -> bool {
         match self {
             Self::Always(verdict) => *verdict,
-            Self::By(plain, validator) => plain
-                .as_ref()
-                .and_then(|rules| rules.verdict(value))
-                .unwrap_or_else(|| validator.is_valid(TapeNode(value))),
+            Self::By(validator) => validator.is_valid(TapeNode(value)),
         }
     }
 }

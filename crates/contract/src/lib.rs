@@ -49,7 +49,6 @@ mod fix;
 #[cfg(test)]
 mod json_schema_test_suite;
 mod mapping;
-mod plain_rules;
 mod record_schema;
 mod report;
 mod shape;

@@ -9,8 +9,6 @@ use intelgraph_json::{Elements, Kind, Limits, Members, Number, Parser, Tape, Val
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object, cmp};
 
-use crate::plain_rules::length_within;
-
 /// The representation: nodes are values on a tape.
 pub(crate) struct TapeJson;
 
@@ -47,8 +45,8 @@ impl Json for TapeJson {
     type PreparedKey = Box<str>;
     type StringBuffer = NameDocument;
 
-    // A lookup compares numbers, a pass over the members reads their names.
-    const KEYS_PER_LOOKUP: usize = 0;
+    // A lookup scans the members as well, so one pass wins as soon as a second name is looked for.
+    const KEYS_PER_LOOKUP: usize = 8;
     const ACYCLIC: bool = true;
 
     fn prepare_key(key: &str) -> Self::PreparedKey {
@@ -127,8 +125,14 @@ impl<'a> Node<'a, TapeJson> for TapeNode<'a> {
         if !self.is_string() {
             return None;
         }
-        if let Some(verdict) = length_within(self.0, min, max) {
-            return Some(verdict);
+        // Between the quotes a code point takes one byte, or up to twelve where it is written as two escapes.
+        // That mostly decides it without looking.
+        let bytes = self.0.raw().len() as u64 - 2;
+        if bytes < min {
+            return Some(false);
+        }
+        if min <= bytes.div_ceil(12) && bytes <= max {
+            return Some(true);
         }
         self.string_length().map(|length| (min..=max).contains(&length))
     }
@@ -218,27 +222,15 @@ impl<'a> Array<'a, TapeJson> for TapeArray<'a> {
     }
 }
 
-impl TapeNumber<'_> {
-    /// The library asks for integers first. A fraction that does not end in 0, without exponent, is none.
-    #[inline]
-    fn is_clearly_no_integer(&self) -> bool {
-        let text = self.0.text().as_bytes();
-        !self.0.is_written_as_integer()
-            && text.last().is_some_and(|digit| *digit != b'0')
-            && !text.contains(&b'e')
-            && !text.contains(&b'E')
-    }
-}
-
 impl JsonNumber for TapeNumber<'_> {
     #[inline]
     fn as_u64(&self) -> Option<u64> {
-        if self.is_clearly_no_integer() { None } else { self.0.as_u64() }
+        self.0.as_u64()
     }
 
     #[inline]
     fn as_i64(&self) -> Option<i64> {
-        if self.is_clearly_no_integer() { None } else { self.0.as_i64() }
+        self.0.as_i64()
     }
 
     #[inline]

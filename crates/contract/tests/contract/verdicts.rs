@@ -39,18 +39,6 @@ fn apart() -> Vec<Tree> {
             "additionalProperties": {"type": ["string", "integer"]},
             "required": ["b"],
         }),
-        json!({
-            "properties": {
-                "a": {"type": ["string", "null"], "minLength": 2, "maxLength": 3, "title": "a"},
-                "b": {"type": "integer", "minimum": -3, "maximum": 3},
-                "c": {"type": "number", "minimum": -2, "maximum": 9_007_199_254_740_993i64},
-                "d": {"enum": ["a", "é", "\"\n", "b/"]},
-                "e": {"type": ["array", "string"], "enum": ["a", "ab"], "maxLength": 1},
-                "f": {"minLength": 1, "minimum": 0},
-                "g": {"type": ["object", "boolean", "integer"], "x-note": 1},
-                "h": {"minimum": 0.5, "type": "number"},
-            },
-        }),
         json!({"title": "anything"}),
     ]
 }
@@ -212,7 +200,7 @@ proptest! {
 /// Both properties above hold of nothing unless both verdicts occur.
 #[test]
 fn both_verdicts_occur() {
-    let [first, second, third, plain, _] = &APART[..] else { panic!("five schemas") };
+    let [first, second, third, _] = &APART[..] else { panic!("four schemas") };
     for (checked, text, verdict) in [
         (first, r#"{"a":"東京","e":0,"elsewhere":1,"b":-0,"c":["x",1],"d":{"a":1.0}}"#, true),
         (first, r#"{"a":"abcd","e":0,"elsewhere":1}"#, false),
@@ -225,22 +213,6 @@ fn both_verdicts_occur() {
         (third, r#"{"b":1,"a":{"a":1},"z":"y"}"#, true),
         (third, r#"{"b":1,"a":{"b":1}}"#, false),
         (third, r#"{"b":1,"z":null}"#, false),
-        (
-            plain,
-            r#"{"a":"\u00e9\ud83d\ude00","b":-3.0,"c":9007199254740993,"d":"\u00E9","e":"\u0061"}"#,
-            true,
-        ),
-        (plain, r#"{"d":"b\/","f":18446744073709551615,"h":0.5}"#, true),
-        (plain, r#"{"a":"\ud83d\ude00"}"#, false),
-        (plain, r#"{"a":"aaaa"}"#, false),
-        (plain, r#"{"b":3.5}"#, false),
-        (plain, r#"{"b":4e0}"#, false),
-        (plain, r#"{"c":9007199254740994}"#, false),
-        (plain, r#"{"d":"\u0062"}"#, false),
-        (plain, r#"{"e":"ab"}"#, false),
-        (plain, r#"{"e":[]}"#, false),
-        (plain, r#"{"f":-0.1}"#, false),
-        (plain, r#"{"g":1.5}"#, false),
     ] {
         assert_eq!(on_tape(text, |record| checked.contract.is_valid(record)), verdict, "{text}");
     }
