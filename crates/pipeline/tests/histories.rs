@@ -101,10 +101,13 @@ fn frame(sequence: u64, batch: &[Said]) -> Vec<u8> {
     frame
 }
 
+/// Valid time, content (nothing after a delete), whether it moved the head.
+type Version = (i64, Option<(Option<u8>, u8)>, bool);
+
 /// The same, one record after the other.
 #[derive(Default)]
 struct Model {
-    entities: BTreeMap<u32, Vec<(i64, Option<(Option<u8>, u8)>, bool)>>,
+    entities: BTreeMap<u32, Vec<Version>>,
 }
 
 impl Model {
@@ -122,14 +125,11 @@ impl Model {
             };
             let versions = self.entities.entry(id).or_default();
             let head = versions.iter().rfind(|version| version.2).copied();
+            let repeats = |at| versions.iter().any(|version| version.0 == at && version.1 == content);
             let verdict = match (head, at) {
-                (None, _) if content.is_none() => 1,
-                (None, _) => 0,
-                (Some(head), Some(at)) if at <= head.0 => {
-                    if versions.iter().any(|version| version.0 == at && version.1 == content) { 2 } else { 0 }
-                }
-                (Some(head), _) if head.1 == content => 1,
-                _ => 0,
+                (None, _) => usize::from(content.is_none()),
+                (Some(head), Some(at)) if at <= head.0 => 2 * usize::from(repeats(at)),
+                (Some(head), _) => usize::from(head.1 == content),
             };
             counts[verdict] += 1;
             if verdict == 0 {
