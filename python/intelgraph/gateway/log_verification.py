@@ -1,0 +1,65 @@
+"""Puts together what checking logs takes: the gateway's database and keys, and none of its services."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from intelgraph.contracts.registry import ContractRegistry
+from intelgraph.keys.providers import open_provider
+from intelgraph.keys.service import KeyService, keystore_of
+from intelgraph.keys.unsealing import Unsealer
+from intelgraph.storage.attach import attached
+from intelgraph.storage.database import Database
+from intelgraph.temporal.catalogues import Catalogues
+from intelgraph.temporal.verify import LogVerifier
+from intelgraph.tenants.registry import Tenant, TenantRegistry
+
+if TYPE_CHECKING:
+    from intelgraph.gateway.settings import Settings
+
+_PAGE_TENANTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LogVerification:
+    """A verifier, and the tenants whose logs there are."""
+
+    verifier: LogVerifier
+    registry: TenantRegistry
+
+    async def tenants(self, name: str | None) -> AsyncIterator[Tenant]:
+        """The tenant of that name, whatever its state, or all by name.
+
+        Raises PermissionDenied TENANT_UNKNOWN.
+        """
+        if name is not None:
+            yield await self.registry.get(name)
+            return
+        after = ""
+        while page := await self.registry.page(after, _PAGE_TENANTS):
+            for tenant in page:
+                yield tenant
+            after = page[-1].name
+
+
+@asynccontextmanager
+async def log_verification(settings: "Settings") -> AsyncIterator[LogVerification]:
+    """What checks logs, for as long as the block runs. The gateway may run beside it.
+
+    Raises FailedPrecondition where database or keyring cannot be used as the settings say, and Unavailable.
+    """
+    with attached(settings.storage, settings.data_dir) as storage:
+        database = await Database.connect(storage)
+        try:
+            provider = await open_provider(settings.keys, settings.data_dir / "keys")
+            keystore = keystore_of(settings.keys)
+            keys = KeyService(keystore, provider, database, settings.keys)
+            try:
+                catalogues = Catalogues(ContractRegistry(database))
+                verifier = LogVerifier(database, Unsealer(keys), catalogues, keystore)
+                yield LogVerification(verifier, TenantRegistry(database))
+            finally:
+                await keys.close()
+        finally:
+            await database.close()
