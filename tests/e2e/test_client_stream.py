@@ -73,6 +73,14 @@ async def test_every_kind_of_record_is_counted_as_what_it_is(client: AsyncClient
     assert (now.operation, now.document) == (Operation.DELETE, b"")
 
 
+async def test_new_entities_are_not_taken_for_known_ones(client: AsyncClient) -> None:
+    prefix, count = station(), 40_000
+    async with client.stream("observations", prefix, producer="test") as stream:
+        await stream.send(observation(f"{prefix}-{number}", 0, 1.0) for number in range(count))
+        totals = await stream.flush()
+    assert (totals.accepted, totals.duplicate) == (count, 0)
+
+
 async def test_an_entity_is_read_as_of_any_moment(client: AsyncClient) -> None:
     origin = station()
     await send(client, *(observation(origin, hour, 10.0 + hour) for hour in range(5)))

@@ -27,6 +27,7 @@ VERBS: Final = {
     "token": "intelgraph.cli.token",
     "config": "intelgraph.cli.config",
     "tenants": "intelgraph.cli.tenants",
+    "log": "intelgraph.cli.log",
 }
 """The module of each verb, in the order of the help."""
 
