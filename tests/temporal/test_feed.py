@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from intelgraph.errors import NotFound, OutOfRange, PermissionDenied
 from intelgraph.gateway.v1 import entity_pb2
+from intelgraph.storage import change_log
 from intelgraph.storage.database import Database
 from intelgraph.temporal import commit_watch, feed
 from intelgraph.tenants.registry import Tenant
@@ -123,7 +125,7 @@ async def follow(
     raise AssertionError("the feed has no end")
 
 
-async def _parts(world: World, tenant: Tenant, after_seq: int) -> AsyncIterator[feed.FeedPart]:
+async def _parts(world: World, tenant: Tenant, after_seq: int) -> AsyncGenerator[feed.FeedPart, None]:
     async for part in world.feed.changes(tenant, after_seq, [], until_now=False):
         yield part
 
@@ -199,14 +201,14 @@ async def test_a_slow_reader_is_not_read_ahead_for(
     for number in range(5):
         await world.ingest(tenant, upsert(station(number)))
     queries = 0
-    changes_after = feed.change_log.changes_after
+    changes_after = change_log.changes_after
 
-    async def counted(*arguments: object, **options: object) -> object:
+    async def counted(*arguments: Any, **options: Any) -> change_log.Changes:
         nonlocal queries
         queries += 1
-        return await changes_after(*arguments, **options)  # type: ignore[arg-type] # as they came
+        return await changes_after(*arguments, **options)
 
-    monkeypatch.setattr(feed.change_log, "changes_after", counted)
+    monkeypatch.setattr(change_log, "changes_after", counted)
     async with aclosing(_parts(world, tenant, 0)) as parts:
         await anext(parts)
         await asyncio.sleep(0.1)
