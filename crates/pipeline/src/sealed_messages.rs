@@ -279,19 +279,19 @@ const INVALID_ARGUMENT: u64 = 3;
 const NOT_FOUND: u64 = 5;
 const FAILED_PRECONDITION: u64 = 9;
 
-const TRAVELLING_KEY_REFUSED: &str = "TRAVELLING_KEY_REFUSED";
-const TRAVELLING_KEY_REFUSED_TEXT: &str = "the data key is unknown here, and the tenant's KMS did not unwrap the key \
-     that the envelope carries; call where its KMS key may be used";
+const TRAVELLING_KEY_REFUSED: &str =
+    "the data key is unknown here, and the tenant's KMS did not unwrap the key that the envelope carries";
 
 /// Appends a `DecryptResult` with a `google.rpc.Status` that carries an `ErrorInfo`.
 fn put_error(error: EnvelopeError, out: &mut Vec<u8>) {
-    let (text, reason) = (error.to_string(), error.reason());
-    let (code, reason, text) = match error {
-        EnvelopeError::DataKeyNotFound => (NOT_FOUND, reason, text.as_str()),
-        EnvelopeError::TenantKeyMissing(_) => {
-            (FAILED_PRECONDITION, TRAVELLING_KEY_REFUSED, TRAVELLING_KEY_REFUSED_TEXT)
-        }
-        _ => (INVALID_ARGUMENT, reason, text.as_str()),
+    let (code, text) = match error {
+        EnvelopeError::DataKeyNotFound => (NOT_FOUND, error.to_string()),
+        EnvelopeError::TenantKeyMissing(_) => (FAILED_PRECONDITION, TRAVELLING_KEY_REFUSED.to_owned()),
+        _ => (INVALID_ARGUMENT, error.to_string()),
+    };
+    let reason = match error {
+        EnvelopeError::TenantKeyMissing(_) => "TRAVELLING_KEY_REFUSED",
+        _ => error.reason(),
     };
     let mut info = Vec::new();
     let fields = [(1, Value::Bytes(reason.as_bytes())), (2, Value::Bytes(b"intelgraph.dev"))];
