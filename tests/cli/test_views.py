@@ -6,9 +6,10 @@ import pytest
 import typer
 from rich.console import Console
 
+from intelgraph.cli.broken_rules import sum_up
 from intelgraph.cli.entity_view import change_line, diff_table
 from intelgraph.cli.moments import format_moment, parse_moment
-from intelgraph.client import EntityDiff
+from intelgraph.client import EntityDiff, Violation, ViolationReport
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,19 @@ def test_a_difference_is_a_table() -> None:
     assert "/temp" in shown
     assert "39.02" in shown
     assert "37.4" in shown
+
+
+def violation(count: int, found: str) -> Violation:
+    return Violation("type", "/tailnum", "/type", count, (), found, "send a string")
+
+
+def test_reports_of_several_batches_add_up() -> None:
+    batches = [violation(2, "null (2 times)"), violation(1, "null"), violation(30, "null (30 times)")]
+    (rule,) = sum_up(ViolationReport(b"", (each,), 0) for each in batches)
+    assert (rule.count, rule.found) == (33, "null")
+
+
+def test_several_kinds_are_told_apart() -> None:
+    batches = [violation(3, "null; string, length 1 to 3 (2 times)"), violation(4, "null (4 times)")]
+    (rule,) = sum_up(ViolationReport(b"", (each,), 0) for each in batches)
+    assert (rule.count, rule.found) == (7, "null (5 times); string, length 1 to 3 (2 times)")

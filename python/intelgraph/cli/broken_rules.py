@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
@@ -12,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from intelgraph.client import AsyncClient, ViolationReport
+    from intelgraph.client import AsyncClient, Violation, ViolationReport
 
 _AT_ONCE: Final = 16
+_KINDS_SHOWN: Final = 4
+_COUNTED: Final = re.compile(r"(.*) \((\d+) times\)", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -23,9 +27,25 @@ class BrokenRule:
 
     rule: str
     pointer: str
-    count: int
-    found: str
     fix: str
+    count: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    """What was found (type, class, length), and how often."""
+
+    @property
+    def found(self) -> str:
+        """What was found, most frequent first; how often is said where there are several kinds."""
+        if len(self.kinds) == 1:
+            return next(iter(self.kinds))
+        shown = [f"{kind} ({times:,} times)" for kind, times in self.kinds.most_common(_KINDS_SHOWN)]
+        return "; ".join([*shown, "…"] if len(self.kinds) > _KINDS_SHOWN else shown)
+
+    def add(self, violation: Violation) -> None:
+        """Adds what one batch's report says of the rule at this place."""
+        self.count += violation.count
+        for kind in violation.found.split("; "):
+            counted = _COUNTED.fullmatch(kind)
+            self.kinds[counted[1] if counted else kind] += int(counted[2]) if counted else 1
 
     def as_json(self) -> dict[str, Any]:
         """As --json shows it."""
@@ -55,10 +75,7 @@ def sum_up(reports: Iterable[ViolationReport]) -> list[BrokenRule]:
     for report in reports:
         for violation in report.violations:
             place = (violation.rule, violation.instance_pointer)
-            if place in rules:
-                rules[place].count += violation.count
-            else:
-                rules[place] = BrokenRule(*place, violation.count, violation.found, violation.fix)
+            rules.setdefault(place, BrokenRule(*place, violation.fix)).add(violation)
     return sorted(rules.values(), key=lambda rule: -rule.count)
 
 
