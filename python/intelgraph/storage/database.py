@@ -181,7 +181,9 @@ async def _pool(
 ) -> "Pool":
     return await asyncpg.create_pool(
         reachable(dsn),
-        min_size=1,
+        # One connection shows at start whether the role is right; a server that is away is asked for no floor.
+        min_size=0,
+        init_size=1,
         max_size=connections,
         timeout=PATIENCE_SECONDS,
         command_timeout=60,

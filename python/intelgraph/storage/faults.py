@@ -117,9 +117,11 @@ _GONE = (
 
 
 def _closed(error: Exception) -> bool:
-    # asyncpg has no type of its own for the use of a connection that is closed already, as by the rollback
-    # that follows its loss.
-    return isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+    # asyncpg has no type of its own for the use of a connection that is closed already, as by the rollback that
+    # follows its loss, nor for one that its pool took back because the server had closed it.
+    return isinstance(error, asyncpg.InterfaceError) and any(
+        words in str(error) for words in ("closed", "released back to the pool")
+    )
 
 
 def _full(volume: Path) -> bool:
