@@ -63,9 +63,11 @@ async def test_sequences(served: GatewayProcess, raw: RawGateway) -> None:
             (3, "SEQUENCE_GAP", False),
             (0, "SEQUENCE_GAP", False),
         ):
-            await stream.send(sequence, [record(2)])
+            frame = batch(sequence, [record(2)])
+            await stream.write(frame)
             rejected, why = await stream.rejected()
             assert (rejected.sequence, why, rejected.consumed) == (sequence, reason, consumed)
+            assert rejected.credit_bytes == len(frame)
         await stream.send(2, [record(2)])
         ack = await stream.acked()
         assert (ack.sequence, ack.accepted) == (2, 1)

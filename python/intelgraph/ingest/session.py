@@ -141,10 +141,11 @@ class StreamSession:
     async def _take_batch(self, frame: bytes, sequence: int) -> None:
         expected = self._lane.expected
         if sequence != expected:
-            self._answer(sequence, _out_of_sequence(sequence, expected), consumed=0 < sequence < expected)
+            self._answer(
+                sequence, len(frame), _out_of_sequence(sequence, expected), consumed=0 < sequence < expected
+            )
             return
-        for budget in self._budgets:
-            await budget.take(len(frame))
+        await self._charge(len(frame))
         if len(frame) > self._bounds.max_batch_bytes:
             await self._consume(sequence, len(frame), self._too_large(len(frame)), paid=True)
             return
@@ -156,6 +157,10 @@ class StreamSession:
         except Exception as error:
             hand_back([submission], refusal(error))
             return
+        except asyncio.CancelledError:
+            # The connection is gone, and nobody waits for the reply. What it was charged is given back with it.
+            submission.reply.cancel()
+            raise
         self._committer.submit(submission)
 
     async def _consume(
@@ -163,8 +168,7 @@ class StreamSession:
     ) -> None:
         """Rejects a batch and has its sequence used up, durably."""
         if not paid:
-            for budget in self._budgets:
-                await budget.take(size)
+            await self._charge(size)
         submission = self._submission(sequence, size)
         submission.rejection = _rejected(sequence, error, size, consumed=True)
         self._committer.submit(submission)
@@ -177,12 +181,26 @@ class StreamSession:
         self._replies.put_nowait(submission)
         return submission
 
-    def _answer(self, sequence: int, error: errors.IntelGraphError, *, consumed: bool) -> None:
-        """Answers a batch at once, in its place among the replies, without touching the stream's position."""
+    def _answer(self, sequence: int, size: int, error: errors.IntelGraphError, *, consumed: bool) -> None:
+        """Answers a batch at once, in its place among the replies, without touching the stream's position. Nothing was
+        charged for it here; the connector has counted its bytes, and has them back.
+        """
         target = Position(self._position.stream_no, self._position.epoch, sequence)
         submission = Submission(self._lane, self._lane.turn, target, None, 0)
-        submission.reply.set_result(_rejected(sequence, error, 0, consumed=consumed))
+        submission.reply.set_result(_rejected(sequence, error, size, consumed=consumed))
         self._replies.put_nowait(submission)
+
+    async def _charge(self, size: int) -> None:
+        """Waits until the stream, the tenant and the process have room for so many bytes more."""
+        taken: list[ByteBudget] = []
+        try:
+            for budget in self._budgets:
+                await budget.take(size)
+                taken.append(budget)
+        except asyncio.CancelledError:
+            for budget in taken:
+                budget.give_back(size)
+            raise
 
     def _give_back(self, size: int) -> None:
         for budget in self._budgets:
