@@ -10,8 +10,6 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import pytest
-
 from tests.faults.audit import audit_documents, audit_log
 from tests.faults.gateway import GatewayProcess, postgres_apart
 from tests.faults.load import CONTRACT, load, producers
@@ -34,15 +32,6 @@ async def _strike(
         survived = await audit_log(gateway.superuser_dsn, streams, faults=times, seconds=seconds)
         await audit_documents(client, streams, draw)
     return survived
-
-
-@pytest.fixture(autouse=True)
-def _in_full_only(is_full: bool) -> None:
-    """A stream may stall when PostgreSQL goes away at the wrong moment; until that is found, `make test-faults` alone
-    asks for it, so that it stays seen.
-    """
-    if not is_full:
-        pytest.skip("known stall: runs with --faults=full only")
 
 
 async def test_restarted_and_killed_by_turns(

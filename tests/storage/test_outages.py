@@ -18,6 +18,7 @@ import pytest_asyncio
 
 from intelgraph.errors import Aborted, IntelGraphError, ResourceExhausted, Unavailable
 from intelgraph.storage import database as database_module
+from intelgraph.storage.copying import copy_rows
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.faults import is_transient, storage_fault
@@ -107,6 +108,28 @@ async def test_a_transaction_under_way_fails_and_leaves_nothing(
     await asyncio.to_thread(server.start)
     async with pools.read(TENANT) as connection:
         assert await connection.fetchval("SELECT seq FROM tenant_clock") == 0
+
+
+async def test_a_copy_ends_when_its_connection_breaks_while_nothing_more_fits(
+    pools: Database,
+) -> None:
+    async def interrupted() -> None:
+        async with pools.write() as connection:
+            await connection.execute("CREATE TEMPORARY TABLE filled (value bytea)")
+            backend = await connection.fetchval("SELECT pg_backend_pid()")
+            os.kill(backend, signal.SIGSTOP)
+            copying = asyncio.create_task(copy_rows(connection, "filled", ["value"], [bytes(1 << 20)] * 16))
+            await asyncio.sleep(0.2)
+            assert not copying.done()
+            os.kill(backend, signal.SIGKILL)
+            await copying
+
+    async with asyncio.timeout(20):
+        with pytest.raises(Unavailable):
+            await interrupted()
+        # PostgreSQL ends every session when one is killed, and recovers.
+        await asyncio.sleep(0.5)
+        await _write(pools)
 
 
 async def test_a_gateway_that_starts_before_its_database_waits_a_moment(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,7 @@ from intelgraph.ingest.refusals import refusal
 from intelgraph.keys.service import KeyService
 from intelgraph.storage import change_log
 from intelgraph.storage.connection import Connection
+from intelgraph.storage.copying import copy_rows
 from intelgraph.storage.database import Database
 from intelgraph.storage.faults import is_transient
 from intelgraph.tenants.registry import Tenant
@@ -234,7 +235,7 @@ class TenantCommitter:
             known = await change_log.known_fingerprints(connection, tenant_id, diffed.fingerprints)
         bound = diffed.bind(clock.seq, clock.recorded_us, clock.now_us, clock.frontier, known)
         for table, columns, chunks in bound.tables:
-            await connection.copy_to_table(table, source=_each(chunks), columns=columns, format="binary")
+            await copy_rows(connection, table, columns, chunks)
         targets = flight.targets
         after = positions.Clock(bound.seq, _timestamp(bound.recorded_us), bound.frontier)
         moved = await positions.advance(connection, tenant_id, after, targets)
@@ -299,11 +300,6 @@ class TenantCommitter:
 
     async def _catch_up(self, moved: change_log.Moved) -> None:
         self._engine.catch_up(self._tenant.tenant_id.bytes, moved.keys, moved.seq)
-
-
-async def _each(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
 
 
 def _timestamp(unix_us: int) -> datetime:
