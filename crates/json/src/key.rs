@@ -23,6 +23,7 @@ pub struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
+    #[inline(always)]
     pub(crate) fn of_node(source: &'a [u8], node: Node) -> Self {
         let (start, end) = (node.start as usize, (node.start + node.len) as usize);
         let colon = source.get(end) == Some(&b':');
@@ -35,10 +36,12 @@ impl<'a> Key<'a> {
     }
 
     /// A key in canonical form, with its colon.
+    #[inline(always)]
     pub(crate) fn canonical(prefix: &'a [u8], escaped: bool) -> Self {
         Self { written: prefix, colon: true, escaped, canonical: true }
     }
 
+    #[inline(always)]
     pub(crate) fn quoted_as_written(self) -> &'a [u8] {
         &self.written[..self.written.len() - usize::from(self.colon)]
     }
@@ -64,6 +67,7 @@ impl<'a> Key<'a> {
 
     /// The key as the canonical form writes it before the value, in quotes and with the colon: `"key":`.
     /// One borrowed slice unless the producer wrote it otherwise.
+    #[inline(always)]
     pub fn prefix(self) -> Cow<'a, [u8]> {
         if self.canonical && self.colon {
             return Cow::Borrowed(self.written);

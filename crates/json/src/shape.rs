@@ -123,7 +123,7 @@ pub struct Keys<'a> {
 impl<'a> Iterator for Keys<'a> {
     type Item = Key<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Key<'a>> {
         let entry = self.entries.next()?;
         let start = std::mem::replace(&mut self.start, entry.end);

@@ -49,25 +49,30 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    #[inline(always)]
     pub(crate) fn new(tape: &'a Tape, source: &'a [u8], index: u32) -> Self {
         Self { tape, source, index }
     }
 
+    #[inline(always)]
     fn node(self) -> Node {
         self.tape.nodes[self.index as usize]
     }
 
     /// What kind of value this is.
+    #[inline(always)]
     pub fn kind(self) -> Kind {
         self.node().kind()
     }
 
     /// The token's bytes as written; strings with their quotes, containers with their brackets.
+    #[inline(always)]
     pub fn raw(self) -> &'a [u8] {
         token(self.source, self.node())
     }
 
     /// Whether [`raw`](Self::raw) is already what [`write_canonical`](crate::write_canonical) would write.
+    #[inline(always)]
     pub fn is_canonical(self) -> bool {
         !self.node().has(REWRITTEN)
     }
@@ -193,6 +198,7 @@ impl fmt::Debug for Value<'_> {
 }
 
 /// A member as the iterators yield it.
+#[inline(always)]
 pub(crate) fn member<'a>(tape: &'a Tape, source: &'a [u8], key: u32) -> (Key<'a>, Value<'a>) {
     (Key::of_node(source, tape.nodes[key as usize]), Value::new(tape, source, key + 1))
 }
