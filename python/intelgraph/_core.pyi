@@ -333,6 +333,12 @@ class Bound:
     @property
     def replies(self) -> list[bytes]:
         """An encoded `StreamResponse` for each batch, in order."""
+    @property
+    def outcomes(self) -> tuple[int, int, int, int]:
+        """Records of all batches together: accepted, unchanged, duplicate, quarantined, as the replies say."""
+    @property
+    def quarantining(self) -> list[int]:
+        """Records that are put into quarantine, for each batch, in order: those that do not wait there already."""
 
 @final
 class Engine:

@@ -42,7 +42,24 @@ pub struct Bound {
     pub tables: Vec<Table>,
     /// The encoded replies, one for each batch, in order.
     pub replies: Vec<Vec<u8>>,
+    /// What became of the group's records, together as the replies say.
+    pub outcomes: Outcomes,
+    /// How many records of each batch are put into quarantine, in order: those that do not wait there already.
+    pub quarantining: Vec<u32>,
     pub(crate) moved: Vec<Moved>,
+}
+
+/// Numbers of records, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Changes that are written.
+    pub accepted: u64,
+    /// Of a newer time than the entity's head, and the same.
+    pub unchanged: u64,
+    /// In the log already.
+    pub duplicate: u64,
+    /// In breach of the contract.
+    pub quarantined: u64,
 }
 
 /// Rows of one table.
@@ -89,6 +106,8 @@ impl Group {
         };
         let mut quarantine = QuarantineRows::new(quarantined);
         let mut replies = Vec::with_capacity(self.batches.len());
+        let mut quarantining = Vec::with_capacity(self.batches.len());
+        let mut outcomes = Outcomes::default();
         let changes = std::mem::take(&mut self.changes);
         for part in &self.batches {
             let first = binding.seq + 1;
@@ -101,8 +120,11 @@ impl Group {
                 }
             }
             let recorded_us = binding.recorded_us.max(clock.now_us);
-            let quarantine_id = quarantine.write(part, recorded_us);
-            replies.push(reply(part, first, recorded_us, quarantine_id));
+            let (quarantine_id, added) = quarantine.write(part, recorded_us);
+            quarantining.push(added);
+            let ack = ack(part, first, recorded_us, quarantine_id);
+            outcomes.add(&ack);
+            replies.push(AckResponse { ack: Some(ack) }.encode_to_vec());
         }
         self.unsealed = Zeroizing::default();
         let mut tables = Vec::new();
@@ -112,7 +134,16 @@ impl Group {
         }
         tables.extend(quarantine.into_tables());
         let Binding { seq, recorded_us, frontier, moved, .. } = binding;
-        Ok(Bound { seq, recorded_us, frontier, tables, replies, moved })
+        Ok(Bound { seq, recorded_us, frontier, tables, replies, outcomes, quarantining, moved })
+    }
+}
+
+impl Outcomes {
+    fn add(&mut self, ack: &Ack) {
+        self.accepted += u64::from(ack.accepted);
+        self.unchanged += u64::from(ack.unchanged);
+        self.duplicate += u64::from(ack.duplicate);
+        self.quarantined += u64::from(ack.quarantined);
     }
 }
 
@@ -234,10 +265,12 @@ impl QuarantineRows {
         Self { waiting: waiting.collect(), entries: HEADER.to_vec(), records: HEADER.to_vec() }
     }
 
-    /// Adds what of a batch does not wait yet. Gives the entry that holds its records: the new one, or else the
-    /// one that holds the first of them.
-    fn write(&mut self, part: &Part, recorded_us: i64) -> Option<Uuid> {
-        let quarantine = part.quarantine.as_ref()?;
+    /// Adds what of a batch does not wait yet. Gives the entry that holds its records, the new one or else the
+    /// one that holds the first of them, and how many were added.
+    fn write(&mut self, part: &Part, recorded_us: i64) -> (Option<Uuid>, u32) {
+        let Some(quarantine) = part.quarantine.as_ref() else {
+            return (None, 0);
+        };
         let first = quarantine.fingerprints().next().and_then(|first| self.waiting.get(first).copied());
         let mut is_new = |fingerprint: &[u8; 32]| match self.waiting.entry(*fingerprint) {
             Entry::Occupied(_) => false,
@@ -246,9 +279,9 @@ impl QuarantineRows {
                 true
             }
         };
-        let wrote =
+        let added =
             quarantine.write(&part.batch, recorded_us, &mut is_new, &mut self.entries, &mut self.records);
-        if wrote { Some(quarantine.id) } else { first }
+        (if added > 0 { Some(quarantine.id) } else { first }, added)
     }
 
     fn into_tables(self) -> Vec<Table> {
@@ -263,10 +296,10 @@ impl QuarantineRows {
     }
 }
 
-fn reply(part: &Part, first: u64, recorded_us: i64, quarantine_id: Option<Uuid>) -> Vec<u8> {
+fn ack(part: &Part, first: u64, recorded_us: i64, quarantine_id: Option<Uuid>) -> Ack {
     let accepted = part.changes.len() as u32;
     let any = u64::from(accepted > 0);
-    let ack = Ack {
+    Ack {
         sequence: part.batch.sequence(),
         accepted,
         unchanged: part.unchanged,
@@ -277,6 +310,5 @@ fn reply(part: &Part, first: u64, recorded_us: i64, quarantine_id: Option<Uuid>)
         recorded_us,
         quarantine_id: quarantine_id.map(|id| id.to_string()).unwrap_or_default(),
         credit_bytes: part.batch.size() as u64,
-    };
-    AckResponse { ack: Some(ack) }.encode_to_vec()
+    }
 }

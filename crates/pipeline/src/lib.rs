@@ -31,7 +31,7 @@ mod stream;
 pub mod wire;
 mod workbench;
 
-pub use bind::{Bound, Clock};
+pub use bind::{Bound, Clock, Outcomes};
 pub use diff::Diffed;
 pub use engine::{Engine, EngineLimits, TenantUsage};
 pub use error::PipelineError;

@@ -78,7 +78,7 @@ impl Quarantine {
     }
 
     /// Appends the rows of the records that `is_new` admits, and the entry's own row if there are any.
-    /// `false` if there are none.
+    /// Gives how many there are.
     pub fn write(
         &self,
         batch: &Prepared,
@@ -86,9 +86,9 @@ impl Quarantine {
         mut is_new: impl FnMut(&[u8; 32]) -> bool,
         entries: &mut Vec<u8>,
         records: &mut Vec<u8>,
-    ) -> bool {
+    ) -> u32 {
         let stream = batch.stream();
-        let mut count = 0i32;
+        let mut count = 0u32;
         for record in self.records.iter().filter(|record| is_new(&record.fingerprint)) {
             copy::row(records, 5);
             copy::field(records, stream.tenant.as_bytes());
@@ -99,7 +99,7 @@ impl Quarantine {
             count += 1;
         }
         if count == 0 {
-            return false;
+            return 0;
         }
         copy::row(entries, 10);
         copy::field(entries, stream.tenant.as_bytes());
@@ -112,7 +112,7 @@ impl Quarantine {
         copy::field(entries, &copy::timestamp(recorded_us));
         copy::field(entries, b"quarantined");
         copy::field(entries, &self.report);
-        true
+        count
     }
 }
 

@@ -6,7 +6,7 @@ mod log;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use intelgraph_pipeline::{Diffed, Engine, Group, Prepared, Stream, wire::AckResponse};
+use intelgraph_pipeline::{Diffed, Engine, Group, Outcomes, Prepared, Stream, wire::AckResponse};
 use log::{Log, NOW, TENANT};
 use proptest::prelude::*;
 use prost::Message;
@@ -205,7 +205,7 @@ impl World {
     }
 
     fn settle(&mut self, engine: &Engine, mut group: Group, said: &[Said]) {
-        let before = self.log.rows.len();
+        let (before, waiting) = (self.log.rows.len(), self.log.quarantined);
         let bound = group.bind(&self.log.clock(), &[]).expect("bound");
         self.log.commit(&bound);
         engine.commit(&group, &bound).expect("committed");
@@ -213,6 +213,9 @@ impl World {
         let times: Vec<i64> = self.log.rows[before..].iter().map(|row| row.valid_at).collect();
         let counts = self.model.take(said, times.into_iter());
         assert_eq!([ack.accepted, ack.unchanged, ack.duplicate, ack.quarantined], counts);
+        let [accepted, unchanged, duplicate, quarantined] = counts.map(u64::from);
+        assert_eq!(bound.outcomes, Outcomes { accepted, unchanged, duplicate, quarantined });
+        assert_eq!(bound.quarantining, [(self.log.quarantined - waiting) as u32]);
         assert_eq!(counts.iter().sum::<u32>() as usize, said.len());
     }
 

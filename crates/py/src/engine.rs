@@ -194,6 +194,19 @@ impl BoundGroup {
     fn replies<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
         self.0.replies.iter().map(|reply| PyBytes::new(py, reply)).collect()
     }
+
+    /// Records accepted, unchanged, duplicate and quarantined.
+    #[getter]
+    fn outcomes(&self) -> (u64, u64, u64, u64) {
+        let core::Outcomes { accepted, unchanged, duplicate, quarantined } = self.0.outcomes;
+        (accepted, unchanged, duplicate, quarantined)
+    }
+
+    /// Records of each batch that are put into quarantine.
+    #[getter]
+    fn quarantining(&self) -> Vec<u32> {
+        self.0.quarantining.clone()
+    }
 }
 
 /// All tenants' heads, and the work on batches.
