@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import itertools
 import json
@@ -20,13 +19,7 @@ import asyncpg
 import pytest_asyncio
 
 import intelgraph
-from intelgraph.client import AsyncClient
-from intelgraph.gateway.lifecycle import Listening, StopRequests
-from intelgraph.gateway.local_identity import LocalIssuer
-from intelgraph.gateway.process import run
-from intelgraph.gateway.settings import load_settings
-from intelgraph.storage.embedded import EmbeddedServer
-from tests.faults.load import CONTRACT
+from tests.faults.in_process import in_process
 from tests.faults.wire import RawGateway, RawStream
 
 _WATCHED = tuple(path for package in (intelgraph, asyncpg) for path in package.__path__)
@@ -61,28 +54,13 @@ def lines_counted(lines: Counter[str]) -> Iterator[None]:
 @pytest_asyncio.fixture
 async def stream(data_dir: Path) -> AsyncIterator[RawStream]:
     """A stream of a gateway that serves in this very process."""
-    with EmbeddedServer(data_dir) as server:
-        settings = load_settings(
-            {"data_dir": data_dir, "grpc": {"port": 0}, "http": {"port": 0}, "storage": {}}
-        )
-        settings = settings.model_copy(update={"storage": server.addresses(settings.storage)})
-        stop, listening = StopRequests(), asyncio.get_running_loop().create_future()
-        serving = asyncio.create_task(run(settings, listening.set_result, stop))
-        try:
-            await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
-            served: Listening = listening.result()
-            token = LocalIssuer.open(data_dir).mint(
-                "local", ["connector", "operator"], subject="test", audience="intelgraph"
-            )
-            address = f"127.0.0.1:{served.grpc_port}"
-            async with AsyncClient(address, token=token) as client:
-                await client.contracts.put(CONTRACT)
-            async with RawGateway.at(address) as raw, raw.stream(token) as opened:
-                await opened.open("counted")
-                yield opened
-        finally:
-            stop.request()
-            await serving
+    async with (
+        in_process(data_dir) as gateway,
+        RawGateway.at(gateway.address) as raw,
+        raw.stream(gateway.token) as opened,
+    ):
+        await opened.open("counted")
+        yield opened
 
 
 async def test_lines_do_not_grow_with_records(stream: RawStream) -> None:

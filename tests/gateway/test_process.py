@@ -233,6 +233,9 @@ def test_workers_share_the_ports_and_sum_their_metrics(tmp_path: Path, dsns: dic
         series = 'grpc_server_handled_total{grpc_code="OK",grpc_method="ListTenants"'
         (line,) = [line for line in running.http("/metrics").splitlines() if line.startswith(series)]
         assert float(line.split()[-1]) == 3
+        lines = running.http("/metrics").splitlines()
+        for gauge in ("intelgraph_ingest_bytes_in_flight", "intelgraph_ingest_open_streams"):
+            assert [line for line in lines if line.startswith(gauge)] == [f"{gauge} 0.0"]
         assert running.stop() == 0
     events = [json.loads(line)["event"] for line in running.errors.read_text().splitlines()]
     assert events.count("drained") == 2

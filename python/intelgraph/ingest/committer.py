@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import tenacity
 
 from intelgraph import errors
 from intelgraph._core import Bound, Engine, Group
-from intelgraph.ingest import positions
+from intelgraph.ingest import metrics, positions
 from intelgraph.ingest.fetch import HeadFetcher
 from intelgraph.ingest.lane import Submission, hand_back, in_turn
 from intelgraph.ingest.positions import Position
@@ -204,6 +205,8 @@ class TenantCommitter:
             stop=tenacity.stop_after_delay(RETRY_SECONDS),
             reraise=True,
         ):
+            if attempt.retry_state.attempt_number > 1:
+                metrics.COMMITS_RETRIED.inc()
             with attempt:
                 while flight.submissions:
                     try:
@@ -217,13 +220,16 @@ class TenantCommitter:
         tenant_id = self._tenant.tenant_id
         if self._shared:
             await self._catch_up(await self._read_moved())
+        begun = time.perf_counter()
         async with self._database.write() as connection:
             clock = await change_log.lock_clock(connection, tenant_id)
             if flight.bound is not None and await self._is_committed(connection, flight):
                 # The connection broke between COMMIT and its answer. What was bound is what is stored.
                 _log.info("commit_confirmed", extra={"tenant": self._tenant.name})
+                metrics.COMMITS_CONFIRMED.inc()
             else:
                 await self._write(connection, clock, flight)
+        metrics.COMMIT_SECONDS.observe(time.perf_counter() - begun)
         self._settle(flight)
 
     async def _write(self, connection: Connection, clock: change_log.Clock, flight: _InFlight) -> None:
@@ -283,6 +289,7 @@ class TenantCommitter:
         if bound is None or flight.diffed is None:
             raise errors.Internal("INTERNAL", "a group was settled before it was bound")
         self._engine.commit(flight.diffed, bound)
+        metrics.count_group(bound, sum(submission.batch is None for submission in flight.submissions))
         replies = iter(bound.replies)
         for submission in flight.submissions:
             reply = submission.rejection if submission.batch is None else next(replies)

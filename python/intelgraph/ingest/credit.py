@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 
 class ByteBudget:
     """A number of bytes that waiters take in turn."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_used: Callable[[int], None] = lambda used: None) -> None:
+        """`on_used` is told how many bytes are taken whenever that changes."""
         self._limit = limit
+        self._on_used = on_used
         self._used = 0
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -36,7 +39,7 @@ class ByteBudget:
     async def take(self, size: int) -> None:
         """Takes `size` bytes, waiting for its turn. One that is larger than the limit goes when it is alone."""
         if not self._waiters and self._fits(size):
-            self._used += size
+            self._use(size)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = (size, turn)
@@ -53,8 +56,12 @@ class ByteBudget:
 
     def give_back(self, size: int) -> None:
         """Gives back what was taken."""
-        self._used -= size
+        self._use(-size)
         self._wake()
+
+    def _use(self, size: int) -> None:
+        self._used += size
+        self._on_used(self._used)
 
     def _fits(self, size: int) -> bool:
         return self._used == 0 or self._used + size <= self._limit
@@ -63,5 +70,5 @@ class ByteBudget:
         while self._waiters and self._fits(self._waiters[0][0]):
             size, turn = self._waiters.popleft()
             if not turn.done():
-                self._used += size
+                self._use(size)
                 turn.set_result(None)

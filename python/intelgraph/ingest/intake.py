@@ -23,7 +23,7 @@ from intelgraph import errors
 from intelgraph._core import Engine, Prepared, Stream
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.gateway.v1 import ingest_pb2
-from intelgraph.ingest import positions
+from intelgraph.ingest import metrics, positions
 from intelgraph.ingest.committer import TenantCommitter
 from intelgraph.ingest.credit import ByteBudget
 from intelgraph.ingest.fetch import HeadFetcher
@@ -89,7 +89,7 @@ class Intake:
             max_workers=settings.threads or os.cpu_count() or 2, thread_name_prefix="core"
         )
         self._fetcher = HeadFetcher(engine, database, keys, self._executor)
-        self._process_budget = ByteBudget(settings.bytes_in_flight)
+        self._process_budget = ByteBudget(settings.bytes_in_flight, metrics.BYTES_IN_FLIGHT.set)
         self._tenants: dict[UUID, _TenantIntake] = {}
         self._activating = asyncio.Lock()
         self._draining = False
@@ -145,13 +145,15 @@ class Intake:
             expires_at=expires_at,
         )
         intake.sessions.add(session)
+        metrics.OPEN_STREAMS.inc()
         return session, _opened(position.sequence, bounds, contract.digest, contract.version)
 
     def closed(self, tenant: Tenant, session: StreamSession) -> None:
         """The session's connection is gone. What it submitted is still committed."""
         intake = self._tenants.get(tenant.tenant_id)
-        if intake is not None:
-            intake.sessions.discard(session)
+        if intake is not None and session in intake.sessions:
+            intake.sessions.remove(session)
+            metrics.OPEN_STREAMS.dec()
 
     async def drain(self) -> None:
         """Tells all streams to end, and returns when what they submitted is committed and answered."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from intelgraph import errors
 from intelgraph._core import Prepared
+from intelgraph.ingest import metrics
 from intelgraph.ingest.positions import Position
 
 
@@ -76,6 +77,7 @@ def hand_back(group: Iterable[Submission], error: errors.IntelGraphError) -> Non
             lane.begin_turn(submission.target.sequence)
         if not submission.reply.done():
             submission.reply.set_exception(error)
+            metrics.HANDED_BACK.inc()
 
 
 def _out_of_turn() -> errors.IntelGraphError:

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from intelgraph import errors
 from intelgraph._core import InvalidFrame, Prepared, Stream, decode_frame
 from intelgraph.gateway.v1 import ingest_pb2
+from intelgraph.ingest import metrics
 from intelgraph.ingest.committer import TenantCommitter
 from intelgraph.ingest.credit import ByteBudget
 from intelgraph.ingest.lane import Lane, Submission, hand_back
@@ -188,6 +189,7 @@ class StreamSession:
         target = Position(self._position.stream_no, self._position.epoch, sequence)
         submission = Submission(self._lane, self._lane.turn, target, None, 0)
         submission.reply.set_result(_rejected(sequence, error, size, consumed=consumed))
+        metrics.REJECTED.inc()
         self._replies.put_nowait(submission)
 
     async def _charge(self, size: int) -> None:

@@ -1,0 +1,71 @@
+"""What operators see of ingest. No label names a tenant or dataset, so their number does not grow with theirs.
+
+All is counted per batch or per group of batches, from what the core says of it: no line runs per record.
+"""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from intelgraph._core import Bound
+
+BYTES_IN_FLIGHT: Final = Gauge(
+    "intelgraph_ingest_bytes_in_flight",
+    "Bytes of batches that were received and are not answered yet",
+    multiprocess_mode="livesum",
+)
+OPEN_STREAMS: Final = Gauge(
+    "intelgraph_ingest_open_streams", "Connections of streams that are open", multiprocess_mode="livesum"
+)
+COMMIT_SECONDS: Final = Histogram(
+    "intelgraph_ingest_commit_seconds",
+    "Time of a transaction that committed, from asking for a connection to the answer to COMMIT, in seconds",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+COMMITS_RETRIED: Final = Counter(
+    "intelgraph_ingest_commits_retried", "Commits that were tried again after PostgreSQL failed"
+)
+COMMITS_CONFIRMED: Final = Counter(
+    "intelgraph_ingest_commits_confirmed",
+    "Commits whose answer was lost and that were found to have happened",
+)
+
+_RECORDS: Final = Counter(
+    "intelgraph_ingest_records",
+    "Records of acknowledged batches, by what became of them (accepted, unchanged, duplicate, quarantined)",
+    ("outcome",),
+)
+_BATCHES: Final = Counter(
+    "intelgraph_ingest_batches",
+    "Batches by outcome: acknowledged; rejected for what they are; handed_back, to be sent again",
+    ("outcome",),
+)
+_GROUP_BATCHES: Final = Histogram(
+    "intelgraph_ingest_commit_batches",
+    "Batches that were committed together",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+)
+_GROUP_RECORDS: Final = Histogram(
+    "intelgraph_ingest_commit_records",
+    "Records that were committed together",
+    buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000),
+)
+# Bound once: looking a label up costs more than counting.
+_OUTCOMES: Final = tuple(
+    _RECORDS.labels(outcome) for outcome in ("accepted", "unchanged", "duplicate", "quarantined")
+)
+_ACKNOWLEDGED: Final = _BATCHES.labels("acknowledged")
+REJECTED: Final = _BATCHES.labels("rejected")
+HANDED_BACK: Final = _BATCHES.labels("handed_back")
+
+
+def count_group(bound: Bound, rejected: int) -> None:
+    """Counts a group that is committed; `rejected` of its batches had their sequence used up and nothing else."""
+    outcomes = bound.outcomes
+    for counter, records in zip(_OUTCOMES, outcomes, strict=True):
+        counter.inc(records)
+    acknowledged = len(bound.quarantining)
+    _ACKNOWLEDGED.inc(acknowledged)
+    REJECTED.inc(rejected)
+    _GROUP_BATCHES.observe(acknowledged + rejected)
+    _GROUP_RECORDS.observe(sum(outcomes))
