@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -16,13 +17,14 @@ from intelgraph.storage.migrate import MIGRATIONS, migrate
 from intelgraph.storage.settings import StorageSettings
 from tests.parts.postgres import fresh_database, superuser
 
-SECOND = """
--- A second
--- depends: 0001_spine
+SHIPPED = sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
+LATER = f"""
+-- A later one
+-- depends: {SHIPPED[-1]}
 
 -- migrate: apply
-CREATE TABLE second (n int);
-{statement}
+CREATE TABLE later (n int);
+{{statement}}
 -- migrate: rollback
 """
 
@@ -60,14 +62,44 @@ async def test_gateways_that_start_together_migrate_once(empty: StorageSettings)
 
 async def test_of_many_one_applies(empty: StorageSettings) -> None:
     applied = await asyncio.gather(*(migrate(_owner(empty)) for _ in range(4)))
-    assert sorted(applied) == [[], [], [], ["0001_spine"]]
+    assert sorted(applied) == [[], [], [], SHIPPED]
 
 
 async def test_what_is_added_later_is_applied_alone(empty: StorageSettings, migrations: Path) -> None:
-    assert await migrate(_owner(empty), migrations) == ["0001_spine"]
-    (migrations / "0002_second.sql").write_text(SECOND.format(statement=""))
-    assert await migrate(_owner(empty), migrations) == ["0002_second"]
+    assert await migrate(_owner(empty), migrations) == SHIPPED
+    (migrations / "9999_later.sql").write_text(LATER.format(statement=""))
+    assert await migrate(_owner(empty), migrations) == ["9999_later"]
     assert await migrate(_owner(empty), migrations) == []
+
+
+async def test_records_that_wait_already_are_counted(empty: StorageSettings, migrations: Path) -> None:
+    for later in SHIPPED[1:]:
+        (migrations / f"{later}.sql").unlink()
+    await migrate(_owner(empty), migrations)
+    writer = await asyncpg.connect(empty.writer_dsn.get_secret_value() if empty.writer_dsn else "")
+    waiting: dict[UUID, list[int]] = {uuid4(): [], uuid4(): [3], uuid4(): [1, 2, 4]}
+    for tenant_id, entries in waiting.items():
+        await writer.execute(
+            "INSERT INTO tenant (tenant_id, name, state, limits) VALUES ($1, $2, 'active', '{}')",
+            tenant_id,
+            tenant_id.hex,
+        )
+        await writer.execute("INSERT INTO tenant_clock (tenant_id) VALUES ($1)", tenant_id)
+        for records in entries:
+            await writer.execute(
+                "INSERT INTO quarantine VALUES ($1, $2, 1, 1, 1, $3, 1, now(), 'quarantined', '')",
+                tenant_id,
+                uuid4(),
+                records,
+            )
+    await migrate(_owner(empty))
+    counted = await writer.fetch("SELECT tenant_id, quarantined FROM tenant_clock")
+    forced = await writer.fetchval(
+        "SELECT bool_and(relforcerowsecurity) FROM pg_class WHERE relname IN ('tenant_clock', 'quarantine')"
+    )
+    await writer.close()
+    assert dict(map(tuple, counted)) == {tenant_id: sum(entries) for tenant_id, entries in waiting.items()}
+    assert forced
 
 
 async def test_an_applied_migration_that_was_changed_is_refused(
@@ -81,9 +113,9 @@ async def test_an_applied_migration_that_was_changed_is_refused(
 
 
 async def test_a_database_of_a_newer_gateway_is_refused(empty: StorageSettings, migrations: Path) -> None:
-    (migrations / "0002_second.sql").write_text(SECOND.format(statement=""))
+    (migrations / "9999_later.sql").write_text(LATER.format(statement=""))
     await migrate(_owner(empty), migrations)
-    with pytest.raises(FailedPrecondition, match="0002_second") as caught:
+    with pytest.raises(FailedPrecondition, match="9999_later") as caught:
         await migrate(_owner(empty))
     assert caught.value.reason == "MIGRATION_UNKNOWN"
 
@@ -98,8 +130,8 @@ async def test_a_server_without_the_roles_is_told_how_to_get_them(data_dir: Path
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty: StorageSettings, migrations: Path) -> None:
-    (migrations / "0002_second.sql").write_text(SECOND.format(statement="SELECT 1 / 0;"))
-    with pytest.raises(Exception, match="0002_second"):
+    (migrations / "9999_later.sql").write_text(LATER.format(statement="SELECT 1 / 0;"))
+    with pytest.raises(Exception, match="9999_later"):
         await migrate(_owner(empty), migrations)
     assert await _tables(empty) == set()
-    assert await migrate(_owner(empty)) == ["0001_spine"]
+    assert await migrate(_owner(empty)) == SHIPPED

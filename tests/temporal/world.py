@@ -88,7 +88,13 @@ class World:
     def __post_init__(self) -> None:
         self.watch = CommitWatch(self.database)
         self.intake = Intake(
-            self.engine, self.database, self.keys, self.contracts, IngestSettings(), self.watch.committed
+            self.engine,
+            self.database,
+            self.keys,
+            self.contracts,
+            IngestSettings(),
+            self.registry.get,
+            self.watch.committed,
         )
         self.unsealer = Unsealer(self.keys)
         self.catalogues = Catalogues(self.contracts)

@@ -60,7 +60,10 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 )
                 yield Parts(
                     authenticator=authenticator,
-                    services=[*_services(tenants), *_data_services(settings, database, core, authenticator)],
+                    services=[
+                        *_services(tenants),
+                        *_data_services(settings, database, core, tenants, authenticator),
+                    ],
                     checks={"postgres": partial(_use, database)},
                 )
         finally:
@@ -119,11 +122,17 @@ async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
 
 
 def _data_services(
-    settings: Settings, database: Database, core: _Core, authenticator: Authenticator
+    settings: Settings,
+    database: Database,
+    core: _Core,
+    tenants: TenantRegistry,
+    authenticator: Authenticator,
 ) -> list[Service]:
     contracts = ContractRegistry(database)
     unsealer, catalogues, watch = Unsealer(core.keys), Catalogues(contracts), CommitWatch(database)
-    intake = Intake(core.engine, database, core.keys, contracts, settings.ingest, watch.committed)
+    intake = Intake(
+        core.engine, database, core.keys, contracts, settings.ingest, tenants.get, watch.committed
+    )
     entities = EntityReader(database, contracts, unsealer, catalogues, core.keystore)
     feed = ChangeFeed(database, unsealer, catalogues, core.keystore, watch, authenticator.served)
     contract_service = ContractService(contracts)

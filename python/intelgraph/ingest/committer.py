@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ from intelgraph.ingest import metrics, positions
 from intelgraph.ingest.fetch import HeadFetcher
 from intelgraph.ingest.lane import Submission, hand_back, in_turn
 from intelgraph.ingest.positions import Position
+from intelgraph.ingest.quarantine_limit import beyond_limit, quarantine_full
 from intelgraph.ingest.refusals import refusal
 from intelgraph.keys.service import KeyService
 from intelgraph.storage import change_log
@@ -63,11 +64,16 @@ class _InFlight:
         )
 
 
-class _Fenced(Exception):
-    """Newer connections took streams over from some of the group's: `connections` are (stream_no, epoch)."""
+TenantNow = Callable[[str], Awaitable[Tenant]]
+"""Reads a tenant by its name, with the limits that hold now."""
 
-    def __init__(self, connections: frozenset[tuple[int, int]]) -> None:
-        self.connections = connections
+
+class _LeftOut(Exception):
+    """Some of a group's batches cannot be committed, for `error`. Without them the others may."""
+
+    def __init__(self, submissions: list[Submission], error: errors.IntelGraphError) -> None:
+        self.submissions = submissions
+        self.error = error
 
 
 class TenantCommitter:
@@ -81,6 +87,7 @@ class TenantCommitter:
         keys: KeyService,
         fetcher: HeadFetcher,
         executor: Executor,
+        tenant_now: TenantNow,
         on_commit: Callable[[UUID, int], None],
     ) -> None:
         self._tenant = tenant
@@ -89,6 +96,7 @@ class TenantCommitter:
         self._keys = keys
         self._fetcher = fetcher
         self._executor = executor
+        self._tenant_now = tenant_now
         self._on_commit = on_commit
         self._waiting: asyncio.Queue[Submission] = asyncio.Queue()
         self._shared = False
@@ -198,7 +206,7 @@ class TenantCommitter:
     # -- commit -----------------------------------------------------------------------------------------------
 
     async def _commit_until_done(self, flight: _InFlight) -> None:
-        """Commits a group; a lost connection is tried again, a fenced stream is left out."""
+        """Commits a group; a lost connection is tried again, what cannot be committed is left out."""
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(is_transient),
             wait=tenacity.wait_random_exponential(multiplier=0.05, max=1.0),
@@ -211,8 +219,10 @@ class TenantCommitter:
                 while flight.submissions:
                     try:
                         await self._commit_once(flight)
-                    except _Fenced as fenced:
-                        await self._leave_out(flight, fenced.connections)
+                    except _LeftOut as left_out:
+                        hand_back(left_out.submissions, left_out.error)
+                        flight.submissions = in_turn(flight.submissions)
+                        flight.diffed = await self._diff_anew(flight.submissions)
                     else:
                         return
 
@@ -220,6 +230,7 @@ class TenantCommitter:
         tenant_id = self._tenant.tenant_id
         if self._shared:
             await self._catch_up(await self._read_moved())
+        limit = (await self._tenant_now(self._tenant.name)).limits.quarantine_records
         begun = time.perf_counter()
         async with self._database.write() as connection:
             clock = await change_log.lock_clock(connection, tenant_id)
@@ -228,11 +239,13 @@ class TenantCommitter:
                 _log.info("commit_confirmed", extra={"tenant": self._tenant.name})
                 metrics.COMMITS_CONFIRMED.inc()
             else:
-                await self._write(connection, clock, flight)
+                await self._write(connection, clock, flight, limit)
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - begun)
         self._settle(flight)
 
-    async def _write(self, connection: Connection, clock: change_log.Clock, flight: _InFlight) -> None:
+    async def _write(
+        self, connection: Connection, clock: change_log.Clock, flight: _InFlight, quarantine_limit: int
+    ) -> None:
         tenant_id = self._tenant.tenant_id
         flight.bound = None
         diffed = await self._up_to_date(connection, clock, flight)
@@ -240,14 +253,19 @@ class TenantCommitter:
         if diffed.fingerprints:
             known = await change_log.known_fingerprints(connection, tenant_id, diffed.fingerprints)
         bound = diffed.bind(clock.seq, clock.recorded_us, clock.now_us, clock.frontier, known)
+        beyond = beyond_limit(flight.submissions, bound.quarantining, quarantine_limit - clock.quarantined)
+        if beyond:
+            raise _LeftOut(beyond, quarantine_full(clock.quarantined, quarantine_limit))
         for table, columns, chunks in bound.tables:
             await copy_rows(connection, table, columns, chunks)
         targets = flight.targets
-        after = positions.Clock(bound.seq, _timestamp(bound.recorded_us), bound.frontier)
+        quarantined = clock.quarantined + sum(bound.quarantining)
+        after = positions.Clock(bound.seq, _timestamp(bound.recorded_us), bound.frontier, quarantined)
         moved = await positions.advance(connection, tenant_id, after, targets)
         lost = frozenset(map(_connection, targets)) - moved
         if lost:
-            raise _Fenced(lost)
+            fenced = [item for item in flight.submissions if _connection(item.target) in lost]
+            raise _LeftOut(fenced, _fenced())
         flight.bound = bound
 
     async def _up_to_date(self, connection: Connection, clock: change_log.Clock, flight: _InFlight) -> Group:
@@ -268,20 +286,6 @@ class TenantCommitter:
         )
         # One transaction moved them all or none, and nobody else holds these epochs.
         return any(now.get(target.stream_no) == target for target in targets)
-
-    async def _leave_out(self, flight: _InFlight, connections: frozenset[tuple[int, int]]) -> None:
-        """Drops the batches of fenced connections and diffs the rest again."""
-        fenced = [item for item in flight.submissions if _connection(item.target) in connections]
-        hand_back(
-            fenced,
-            errors.Aborted(
-                "STREAM_FENCED",
-                "another connection opened this stream",
-                fix="use one connection per stream id, and let the newer one go on",
-            ),
-        )
-        flight.submissions = [item for item in flight.submissions if item not in fenced]
-        flight.diffed = await self._diff_anew(flight.submissions)
 
     def _settle(self, flight: _InFlight) -> None:
         """The group is durable: its heads become the committed ones, its batches are answered."""
@@ -315,6 +319,14 @@ def _timestamp(unix_us: int) -> datetime:
 
 def _connection(target: Position) -> tuple[int, int]:
     return target.stream_no, target.epoch
+
+
+def _fenced() -> errors.IntelGraphError:
+    return errors.Aborted(
+        "STREAM_FENCED",
+        "another connection opened this stream",
+        fix="use one connection per stream id, and let the newer one go on",
+    )
 
 
 def _outcome_unknown() -> errors.IntelGraphError:

@@ -24,7 +24,7 @@ from intelgraph._core import Engine, Prepared, Stream
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.gateway.v1 import ingest_pb2
 from intelgraph.ingest import metrics, positions
-from intelgraph.ingest.committer import TenantCommitter
+from intelgraph.ingest.committer import TenantCommitter, TenantNow
 from intelgraph.ingest.credit import ByteBudget
 from intelgraph.ingest.fetch import HeadFetcher
 from intelgraph.ingest.session import PrepareBatch, StreamBounds, StreamSession
@@ -76,14 +76,18 @@ class Intake:
         keys: KeyService,
         contracts: ContractRegistry,
         settings: IngestSettings,
+        tenant_now: TenantNow,
         on_commit: Callable[[UUID, int], None],
     ) -> None:
-        """`on_commit` is told the tenant and its last change after each commit."""
+        """`tenant_now` reads a tenant by its name, from memory as a rule. `on_commit` is told the tenant and its last
+        change after each commit.
+        """
         self._engine = engine
         self._database = database
         self._keys = keys
         self._contracts = contracts
         self._settings = settings
+        self._tenant_now = tenant_now
         self._on_commit = on_commit
         self._executor = ThreadPoolExecutor(
             max_workers=settings.threads or os.cpu_count() or 2, thread_name_prefix="core"
@@ -187,7 +191,14 @@ class Intake:
             watermark = await change_log.watermark(connection, tenant.tenant_id)
         self._engine.activate(tenant.tenant_id.bytes, watermark, tenant.limits.cache_share_percent)
         committer = TenantCommitter(
-            tenant, self._engine, self._database, self._keys, self._fetcher, self._executor, self._on_commit
+            tenant,
+            self._engine,
+            self._database,
+            self._keys,
+            self._fetcher,
+            self._executor,
+            self._tenant_now,
+            self._on_commit,
         )
         intake = _TenantIntake(tenant, committer, ByteBudget(tenant.limits.bytes_in_flight))
         if watermark:

@@ -37,6 +37,8 @@ class Clock:
     """Its time of recording."""
     frontier: bytes
     """RFC 6962 frontier of the tenant's leaves."""
+    quarantined: int
+    """Records that wait in quarantine."""
 
 
 _OPEN = """
@@ -80,7 +82,7 @@ async def open_stream(
 
 _ADVANCE = """
 WITH clock AS (
-  UPDATE tenant_clock SET seq = $2, recorded = $3, frontier = $4 WHERE tenant_id = $1
+  UPDATE tenant_clock SET seq = $2, recorded = $3, frontier = $4, quarantined = $8 WHERE tenant_id = $1
 ), moved AS (
   UPDATE ingest_stream s SET sequence = a.sequence, updated_at = $3
   FROM unnest($5::int[], $6::bigint[], $7::bigint[]) AS a(stream_no, epoch, sequence)
@@ -111,6 +113,7 @@ async def advance(
         [target.stream_no for target in targets],
         [target.epoch for target in targets],
         [target.sequence for target in targets],
+        clock.quarantined,
     )
     return frozenset((row["stream_no"], row["epoch"]) for row in moved)
 

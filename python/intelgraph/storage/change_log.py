@@ -79,12 +79,15 @@ class Clock:
     """Its time of recording; 0 before the first."""
     frontier: bytes
     """RFC 6962 frontier of the tenant's leaves."""
+    quarantined: int
+    """Records that wait in quarantine."""
     now_us: int
     """The database's clock."""
 
 
 _LOCK_CLOCK: Final = f"""
-SELECT seq, {_unix_us("recorded")} AS recorded_us, frontier, {_unix_us("clock_timestamp()")} AS now_us
+SELECT seq, {_unix_us("recorded")} AS recorded_us, frontier, quarantined,
+  {_unix_us("clock_timestamp()")} AS now_us
 FROM tenant_clock WHERE tenant_id = $1 FOR UPDATE
 """  # noqa: S608 (composed of constants of this module)
 
