@@ -138,6 +138,7 @@ async def test_quarantine_is_listed_and_shown(
     assert shown.entry == first.entries[0]
     assert [record.index for record in shown.records] == [0, 5, 9]
     assert shown.report.contract_digest == b"\xab" * 32
+    assert shown.report.omitted_violations == 3
     assert [group.rule for group in shown.report.violations] == ["const", "type"]
     assert shown.report.violations[0].found == "string, digits, length 1 to 3 (2 times)"
 

@@ -78,7 +78,7 @@ def _entry_as_json(entry: QuarantineEntry) -> dict[str, Any]:
 def _detail_as_json(detail: QuarantineDetail) -> dict[str, Any]:
     return _entry_as_json(detail.entry) | {
         "broken_rules": [_violation_as_json(violation) for violation in detail.report.violations],
-        "omitted_groups": detail.report.omitted_groups,
+        "omitted_violations": detail.report.omitted_violations,
         "records_held": [{"index": record.index, "document": _text(record)} for record in detail.records],
     }
 

@@ -78,8 +78,8 @@ class ViolationReport:
 
     contract_digest: bytes
     violations: tuple[Violation, ...]
-    omitted_groups: int
-    """Groups left out to keep the report bounded."""
+    omitted_violations: int
+    """Violations whose groups were left out to keep the report bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def violation_report(report: contract_pb2.ViolationReport) -> ViolationReport:
             )
             for violation in report.violations
         ),
-        omitted_groups=report.omitted_groups,
+        omitted_violations=report.omitted_violations,
     )
 
 

@@ -14,7 +14,7 @@ def violation_report(report: bytes) -> contract_pb2.ViolationReport:
     return contract_pb2.ViolationReport(
         contract_digest=bytes.fromhex(parsed["contract"]["digest"].removeprefix("sha256:")),
         violations=[_violation(row) for row in rows],
-        omitted_groups=parsed.get("omittedViolations", 0),
+        omitted_violations=parsed.get("omittedViolations", 0),
     )
 
 

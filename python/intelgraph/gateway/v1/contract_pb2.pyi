@@ -320,11 +320,13 @@ class ViolationReport(_message.Message):
 
     CONTRACT_DIGEST_FIELD_NUMBER: _builtins.int
     VIOLATIONS_FIELD_NUMBER: _builtins.int
-    OMITTED_GROUPS_FIELD_NUMBER: _builtins.int
+    OMITTED_VIOLATIONS_FIELD_NUMBER: _builtins.int
     contract_digest: _builtins.bytes
     """SHA-256 of the contract that was applied."""
-    omitted_groups: _builtins.int
-    """Number of groups that were left out to keep the report bounded."""
+    omitted_violations: _builtins.int
+    """Number of violations whose groups were left out to keep the report bounded. How many groups those would make is
+    not counted: it would take remembering them.
+    """
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Violation]:
         """The groups, most frequent first."""
@@ -334,11 +336,11 @@ class ViolationReport(_message.Message):
         *,
         contract_digest: _builtins.bytes = ...,
         violations: _abc.Iterable[Global___Violation] | None = ...,
-        omitted_groups: _builtins.int = ...,
+        omitted_violations: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "omitted_groups", b"omitted_groups", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "omitted_violations", b"omitted_violations", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
