@@ -71,8 +71,9 @@ class RawStream:
     async def _ended(self) -> EndedWithStatus:
         for key, value in await self._call.trailing_metadata() or ():
             if key == "grpc-status-details-bin" and isinstance(value, bytes):
+                status = status_pb2.Status.FromString(value)
                 return EndedWithStatus(
-                    reason_of(status_pb2.Status.FromString(value)), await self._call.code()
+                    reason_of(status), await self._call.code(), asks_for_retry=_asks_for_retry(status)
                 )
         return EndedWithStatus("", await self._call.code())
 
@@ -80,10 +81,11 @@ class RawStream:
 class EndedWithStatus(Exception):
     """The gateway has ended the stream."""
 
-    def __init__(self, reason: str, code: grpc.StatusCode) -> None:
+    def __init__(self, reason: str, code: grpc.StatusCode, *, asks_for_retry: bool = False) -> None:
         super().__init__(f"{code.name} {reason}")
         self.reason = reason
         self.code = code
+        self.asks_for_retry = asks_for_retry
 
 
 class RawGateway:
@@ -120,6 +122,10 @@ def batch(sequence: int, records: Sequence[bytes]) -> bytes:
             sequence=sequence, records=[ingest_pb2.Record(upsert=record) for record in records]
         )
     ).SerializeToString()
+
+
+def _asks_for_retry(status: status_pb2.Status) -> bool:
+    return any(detail.Unpack(error_details_pb2.RetryInfo()) for detail in status.details)
 
 
 def reason_of(status: status_pb2.Status) -> str:
