@@ -1,7 +1,6 @@
 """Leaves a KMS alone that does not answer, and finds out soon when it does again.
 
-Libraries were looked at (see docs/decisions/0007-keys-service.md): they count failures since the last success
-and wait a fixed time; the rule here is failures within a time, and a wait that grows.
+The rule is failures within a time, and a wait that grows; see docs/decisions/0004-keys-service.md.
 """
 
 import random
