@@ -1,7 +1,7 @@
 r"""Connectors under load: locust users that stream versions of shipments into a gateway through the client.
 
     intelgraph serve &
-    .venv/bin/pip install -r loadtests/requirements.txt
+    make .venv/bench
     LOCUST_SKIP_MONKEY_PATCH=1 .venv/bin/python -m locust -f loadtests/ingest.py \
         --headless -u 4 -r 1 -t 60s --host 127.0.0.1:7443
 
