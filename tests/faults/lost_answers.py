@@ -61,7 +61,8 @@ class LostAnswers:
         server_writer: asyncio.StreamWriter,
         answering: asyncio.Task[None],
     ) -> None:
-        with suppress(OSError):
+        # asyncio takes a handler that ends cancelled for an error.
+        with suppress(OSError, asyncio.CancelledError):
             while data := await reader.read(1 << 16):
                 if data.endswith(_COMMIT) and (reaches := self._strikes()) is not None:
                     answering.cancel()
