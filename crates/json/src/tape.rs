@@ -82,6 +82,12 @@ pub struct Tape {
 pub struct Root(pub(crate) u32);
 
 impl Tape {
+    /// Room for documents of so many bytes in all, as most are: a node takes 16 bytes and stands for a dozen.
+    #[must_use]
+    pub fn for_source(bytes: usize) -> Self {
+        Self { nodes: Vec::with_capacity(bytes / 8), ..Self::default() }
+    }
+
     /// Forgets all documents and keeps the memory.
     pub fn clear(&mut self) {
         self.nodes.clear();

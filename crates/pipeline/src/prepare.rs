@@ -130,7 +130,7 @@ pub(crate) fn read(
         bytes,
         index_key,
         now_us,
-        tape: Tape::default(),
+        tape: Tape::for_source(bytes.len()),
         items: Vec::new(),
         rejected: Vec::new(),
         report: Report::new(&stream.contract, limits.report),

@@ -28,7 +28,8 @@ pub(crate) fn hunks(
     let suffix = (0..shorter - prefix).take_while(|&at| equal(old_len - 1 - at, new_len - 1 - at)).count();
     let (old_len, new_len) = (old_len - prefix - suffix, new_len - prefix - suffix);
     let offset = |range: Range<usize>| range.start + prefix..range.end + prefix;
-    if old_len == 0 || new_len == 0 {
+    // One element that differs is a stretch of its own: it is what ended the prefix.
+    if old_len == 0 || new_len == 0 || (old_len, new_len) == (1, 1) {
         let changed = old_len + new_len > 0;
         let hunk = || Hunk { old: offset(0..old_len), new: offset(0..new_len) };
         return Some(changed.then(hunk).into_iter().collect());
