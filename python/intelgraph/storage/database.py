@@ -143,6 +143,11 @@ class Database:
                 await pool.release(connection)
 
     async def _acquire(self, pool: "Pool") -> "PoolConnectionProxy[asyncpg.Record]":
+        try:
+            return await pool.acquire(timeout=PATIENCE_SECONDS)
+        except Exception as error:
+            if not is_transient(error):
+                raise
         async for attempt in _attempts():
             with attempt:
                 return await pool.acquire(timeout=PATIENCE_SECONDS)
