@@ -84,6 +84,13 @@ impl<'a> Value<'a> {
             .then(|| string::text(string::body(token(self.source, node)), node.has(ESCAPED)))
     }
 
+    /// The bytes of a string's text where they stand as written, that is without an escape.
+    #[inline(always)]
+    pub fn plain_text(self) -> Option<&'a [u8]> {
+        let node = self.node();
+        (node.kind() == Kind::String && !node.has(ESCAPED)).then(|| string::body(token(self.source, node)))
+    }
+
     /// The number with its exact text.
     pub fn number(self) -> Option<Number<'a>> {
         let node = self.node();
@@ -142,6 +149,14 @@ impl<'a> Value<'a> {
         let key = self.shape()?.key(position)?;
         let node = *self.tape.order_of(self.index).get(position)?;
         Some((key, Value::new(self.tape, self.source, node + 1)))
+    }
+
+    /// The [`shape`](Self::shape) and, for each of its positions, the value there.
+    #[inline]
+    pub fn shaped_values(self) -> Option<(&'a Shape, impl ExactSizeIterator<Item = Value<'a>>)> {
+        let shape = self.shape()?;
+        let keys = self.tape.order_of(self.index).iter();
+        Some((shape, keys.map(move |key| Value::new(self.tape, self.source, key + 1))))
     }
 
     /// The member of that (unescaped) name.
