@@ -15,15 +15,11 @@
 //! subschema. Everything else (`allOf`, `if`, `dependentRequired`, `patternProperties`, `unevaluatedProperties`,
 //! counts of members, `$dynamicRef`, …) can couple members and takes the whole way.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use intelgraph_json::{Key, Value};
-use jsonschema::Validator;
 use serde_json::{Map, Value as Tree, json};
 
-use crate::compile::options;
 use crate::record_schema::Survey;
-use crate::tape_json::{TapeJson, TapeNode};
+use crate::rules::{MemberRules, Rules};
 
 /// Subschemas that may be compiled once more for the sake of single fields.
 const MOST_COPIES: usize = 16_384;
@@ -50,45 +46,7 @@ const APART: [&str; 17] = [
 ];
 
 /// A schema taken apart by members.
-pub(crate) struct Fields {
-    /// By the name in quotes, as the canonical form writes it: what a key on the tape shows without being read.
-    by_name: HashMap<Box<[u8]>, Field, FixedState>,
-    /// For members that `properties` does not name.
-    others: Check,
-    required: usize,
-}
-
-struct Field {
-    check: Check,
-    required: bool,
-}
-
-enum Check {
-    Always(bool),
-    By(Box<Validator<TapeJson>>),
-}
-
-impl Check {
-    fn compile(schema: &Tree, definitions: &Map<String, Tree>) -> Option<Self> {
-        if let Tree::Bool(verdict) = schema {
-            return Some(Self::Always(*verdict));
-        }
-        let mut alone = schema.as_object()?.clone();
-        for (name, group) in definitions {
-            if alone.insert(name.clone(), group.clone()).is_some() {
-                return None;
-            }
-        }
-        options().build(&alone.into()).ok().map(|validator| Self::By(Box::new(validator)))
-    }
-
-    fn accepts(&self, value: Value<'_>) -> bool {
-        match self {
-            Self::Always(verdict) => *verdict,
-            Self::By(validator) => validator.is_valid(TapeNode(value)),
-        }
-    }
-}
+pub(crate) struct Fields(MemberRules);
 
 impl Fields {
     /// Takes the schema apart, where that is sound.
@@ -99,48 +57,18 @@ impl Fields {
         {
             return None;
         }
-        let none = Map::new();
-        let properties = root.get("properties").map_or(Some(&none), Tree::as_object)?;
-        let others = root.get("additionalProperties").unwrap_or(&Tree::Bool(true));
         let mut copies = 0;
-        let mut compile = |subschema: &Tree| {
+        let compile = |subschema: &Tree| {
             let definitions = definitions_for(subschema, root)?;
             copies += size(subschema) + definitions.values().map(size).sum::<usize>();
-            if copies > MOST_COPIES { None } else { Check::compile(subschema, &definitions) }
+            if copies > MOST_COPIES { None } else { compile_alone(subschema, definitions) }
         };
-        let mut by_name = HashMap::with_hasher(FixedState::default());
-        for (name, subschema) in properties {
-            by_name.insert(quoted(name), Field { check: compile(subschema)?, required: false });
-        }
-        let names =
-            root.get("required").and_then(Tree::as_array).into_iter().flatten().filter_map(Tree::as_str);
-        for name in names.map(quoted) {
-            if !by_name.contains_key(&name) {
-                by_name.insert(name.clone(), Field { check: compile(others)?, required: false });
-            }
-            by_name.get_mut(&name)?.required = true;
-        }
-        let required = by_name.values().filter(|field| field.required).count();
-        Some(Self { by_name, others: compile(others)?, required })
+        MemberRules::take(&mut root.clone(), compile).map(Self)
     }
 
     /// The verdict on a whole object.
     pub(crate) fn accept(&self, record: Value<'_>) -> bool {
-        let mut required = 0;
-        for (key, value) in record.members() {
-            let accepted = match self.by_name.get(&*key.quoted()) {
-                Some(field) => {
-                    required += usize::from(field.required);
-                    field.check.accepts(value)
-                }
-                None => self.others.accepts(value),
-            };
-            if !accepted {
-                return false;
-            }
-        }
-        // Keys do not repeat within an object, so each required one was counted once.
-        required == self.required
+        self.0.accept(&record)
     }
 
     /// The members that do not satisfy their subschema.
@@ -150,17 +78,31 @@ impl Fields {
 
     /// The verdict on one member.
     pub(crate) fn accept_member(&self, key: Key<'_>, value: Value<'_>) -> bool {
-        self.by_name.get(&*key.quoted()).map_or(&self.others, |field| &field.check).accepts(value)
+        self.0.accept_member(key, &value)
     }
 
     /// Whether a member may go away.
     pub(crate) fn may_lack(&self, name: &str) -> bool {
-        !self.by_name.get(&quoted(name)).is_some_and(|field| field.required)
+        !self.0.require(name)
     }
 }
 
+/// The rules of a member's subschema, with the definitions that it refers to.
+fn compile_alone(schema: &Tree, definitions: Map<String, Tree>) -> Option<Rules> {
+    if definitions.is_empty() {
+        return Rules::of(schema);
+    }
+    let mut alone = schema.as_object()?.clone();
+    for (name, group) in definitions {
+        if alone.insert(name, group).is_some() {
+            return None;
+        }
+    }
+    Rules::of_library(alone)
+}
+
 /// A name as the canonical form writes it: RFC 8785 escapes as `serde_json` does.
-fn quoted(name: impl AsRef<str>) -> Box<[u8]> {
+pub(crate) fn quoted(name: impl AsRef<str>) -> Box<[u8]> {
     Tree::from(name.as_ref()).to_string().into_bytes().into()
 }
 

@@ -51,6 +51,7 @@ mod json_schema_test_suite;
 mod mapping;
 mod record_schema;
 mod report;
+mod rules;
 mod shape;
 mod sla;
 mod tape_json;

@@ -6,4 +6,5 @@ mod fixtures;
 mod keys;
 mod nycflights13;
 mod reports;
+mod spelling;
 mod verdicts;
