@@ -172,4 +172,19 @@ mod tests {
         }
         assert!(root.member(5).is_none() && root.shape().unwrap().key(5).is_none());
     }
+
+    #[test]
+    fn values_stand_at_the_positions_of_their_keys() {
+        let source = br#"[{"b":"x\"","a":["y"],"c":"z"},{},0]"#;
+        let (mut parser, mut tape) = (Parser::new(Limits::default()), Tape::default());
+        let root = parser.parse(&mut tape, source, 0..source.len()).unwrap();
+        let values: Vec<_> = tape.value(source, root).elements().collect();
+        let (shape, members) = values[0].shaped_values().unwrap();
+        assert_eq!((shape.prefixes(), members.len()), (br#""a":"b":"c":"#.as_slice(), 3));
+        let texts: Vec<_> = members.map(|value| (value.raw(), value.plain_text())).collect();
+        let expected: [(&[u8], Option<&[u8]>); 3] =
+            [(br#"["y"]"#, None), (br#""x\"""#, None), (br#""z""#, Some(b"z"))];
+        assert_eq!(texts, expected);
+        assert!(values[1].shaped_values().is_none() && values[2].shaped_values().is_none());
+    }
 }
