@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from intelgraph.errors import Internal
 from intelgraph.storage import change_log
 from intelgraph.storage.change_log import VersionKey
+from intelgraph.storage.connection import Connection
 from tests.storage.conftest import Store
 from tests.storage.naive_log import (
     DATASETS,
@@ -136,43 +137,32 @@ def test_the_feed_holds_every_change_once_in_order_and_ends_at_the_watermark(
 
 
 @EXAMPLES
-@given(log=logs(), data=st.data())
-def test_moved_since_names_the_entity_of_every_later_change(
-    store: Store, log: NaiveLog, data: st.DataObject
+@given(log=logs(), limit=st.integers(1, 9), data=st.data())
+def test_entities_that_moved_are_read_page_by_page(
+    store: Store, log: NaiveLog, limit: int, data: st.DataObject
 ) -> None:
-    after = data.draw(st.integers(0, len(log.rows)))
+    start = data.draw(st.integers(0, len(log.rows)))
 
-    async def ask() -> tuple[change_log.Moved, change_log.Clock, int]:
+    async def pages(connection: Connection, tenant_id: UUID) -> tuple[bytes, int]:
+        keys, seq = b"", start
+        while True:
+            page = await change_log.entities_after(connection, tenant_id, seq, limit)
+            assert len(page.keys) <= change_log.ENTITY_BYTES * limit
+            if page.seq == seq:
+                return keys, seq
+            keys, seq = keys + page.keys, page.seq
+
+    async def read() -> None:
         tenant_id = await store.tenant_with(log)
+        async with store.database.read(tenant_id) as connection:
+            assert await pages(connection, tenant_id) == expected
         async with store.database.write() as connection:
-            clock = await change_log.lock_clock(connection, tenant_id)
-            moved = await change_log.moved_since(connection, tenant_id, after)
-        async with store.database.read(tenant_id) as connection:
-            assert await change_log.moved_since(connection, tenant_id, after) == moved
-            return moved, clock, await change_log.watermark(connection, tenant_id)
+            await change_log.lock_clock(connection, tenant_id)
+            assert await pages(connection, tenant_id) == expected
 
-    moved, clock, watermark = store.run(ask())
-    later = log.rows[after:]
-    assert moved.keys == b"".join(row.dataset_id.to_bytes(4) + row.entity_id.bytes for row in later)
-    assert moved.seq == clock.seq == watermark == len(log.rows)
-
-
-@EXAMPLES
-@given(log=logs(), limit=st.integers(1, 9))
-def test_entities_are_learned_page_by_page(store: Store, log: NaiveLog, limit: int) -> None:
-    async def learn() -> tuple[bytes, int]:
-        tenant_id = await store.tenant_with(log)
-        keys, seq = b"", 0
-        async with store.database.read(tenant_id) as connection:
-            while True:
-                page = await change_log.entities_after(connection, tenant_id, seq, limit)
-                assert len(page.keys) <= 20 * limit
-                if page.seq == seq:
-                    return keys, seq
-                keys, seq = keys + page.keys, page.seq
-
-    expected = b"".join(row.dataset_id.to_bytes(4) + row.entity_id.bytes for row in log.rows)
-    assert store.run(learn()) == (expected, len(log.rows))
+    keys = b"".join(row.dataset_id.to_bytes(4) + row.entity_id.bytes for row in log.rows[start:])
+    expected = (keys, len(log.rows))
+    store.run(read())
 
 
 @EXAMPLES

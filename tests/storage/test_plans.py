@@ -51,7 +51,6 @@ ENTITY_IDS = b"".join(entity(number).bytes for number in range(0, 5000, 10))
 TIMES = b"".join((3600_000_000 * 3).to_bytes(8) for _ in range(500))
 QUERIES: dict[str, tuple[str, tuple[Any, ...], set[str], int]] = {
     # query, arguments after the tenant, indexes, most rows that may be read
-    "moved": (change_log._MOVED, (ROWS - 50,), {BY_SEQ}, 60),
     "entities": (change_log._ENTITIES, (ROWS // 2, 100), {BY_SEQ}, 100),
     "heads": (
         change_log._FETCH_HEADS,

@@ -39,6 +39,8 @@ from intelgraph.tenants.registry import Tenant
 MAX_GROUP_BYTES = 4 << 20
 """A group stops growing here: beyond it, one more batch saves no round trip that is worth its latency."""
 MAX_GROUP_BATCHES = 64
+MOVED_PAGE = 100_000
+"""Changes of other gateways that are read at a time."""
 RETRY_SECONDS = 15.0
 """How long a commit is tried again while PostgreSQL restarts, before its batches are handed back to be retried."""
 
@@ -241,7 +243,8 @@ class TenantCommitter:
     async def _commit_once(self, flight: _InFlight) -> None:
         tenant_id = self._tenant.tenant_id
         if self._shared:
-            await self._catch_up(await self._read_moved())
+            async with self._database.read(tenant_id) as connection:
+                await self._catch_up(connection)
         limit = (await self._tenant_now(self._tenant.name)).limits.quarantine_records
         begun = time.perf_counter()
         async with self._database.write() as connection:
@@ -286,7 +289,7 @@ class TenantCommitter:
         watermark = self._engine.watermark(tenant_id.bytes)
         self._shared = clock.seq != watermark
         if self._shared:
-            await self._catch_up(await change_log.moved_since(connection, tenant_id, watermark))
+            await self._catch_up(connection)
         if flight.diffed is None or self._engine.is_stale(flight.diffed):
             flight.diffed = await self._diff_anew(flight.submissions)
         return flight.diffed
@@ -315,14 +318,15 @@ class TenantCommitter:
 
     # -- other gateways on the same tenant --------------------------------------------------------------------
 
-    async def _read_moved(self) -> change_log.Moved:
-        async with self._database.read(self._tenant.tenant_id) as connection:
-            return await change_log.moved_since(
-                connection, self._tenant.tenant_id, self._engine.watermark(self._tenant.tenant_id.bytes)
-            )
-
-    async def _catch_up(self, moved: change_log.Moved) -> None:
-        self._engine.catch_up(self._tenant.tenant_id.bytes, moved.keys, moved.seq)
+    async def _catch_up(self, connection: Connection) -> None:
+        """Forgets the heads that others moved; page by page, for a gateway that was idle may be far behind."""
+        tenant_id = self._tenant.tenant_id
+        keys = None
+        while keys is None or len(keys) == MOVED_PAGE * change_log.ENTITY_BYTES:
+            after = self._engine.watermark(tenant_id.bytes)
+            page = await change_log.entities_after(connection, tenant_id, after, MOVED_PAGE)
+            keys = page.keys
+            self._engine.catch_up(tenant_id.bytes, keys, page.seq)
 
 
 def _timestamp(unix_us: int) -> datetime:

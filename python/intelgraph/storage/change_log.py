@@ -116,37 +116,18 @@ async def watermark(connection: "Connection", tenant_id: UUID) -> int:
     return seq
 
 
+ENTITY_BYTES: Final = 20
+"""A dataset's number and an entity's id, as `Moved` names them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """What changed after a watermark."""
 
     keys: bytes
-    """For each change, in order of `seq`, 20 bytes: dataset_id i32, entity_id."""
+    """For each change, in order of `seq`, `ENTITY_BYTES`: dataset_id i32, entity_id."""
     seq: int
     """The new watermark."""
-
-
-_MOVED: Final = """
-SELECT clock.seq, moved.keys
-FROM tenant_clock AS clock
-CROSS JOIN LATERAL (
-  SELECT string_agg(int4send(log.dataset_id) || uuid_send(log.entity_id), ''::bytea ORDER BY log.seq) AS keys
-  FROM entity_change_log AS log
-  WHERE log.tenant_id = $1 AND log.seq > $2
-) AS moved
-WHERE clock.tenant_id = $1
-"""
-
-
-async def moved_since(connection: "Connection", tenant_id: UUID, after_seq: int) -> Moved:
-    """The entities that changed after `after_seq`. For the writer under the clock, and for the reader before.
-
-    Raises Internal CLOCK_MISSING.
-    """
-    row = await connection.fetchrow(_MOVED, tenant_id, after_seq)
-    if row is None:
-        raise _clock_missing()
-    return Moved(row["keys"] or b"", row["seq"])
 
 
 _ENTITIES: Final = """
@@ -161,7 +142,9 @@ FROM page
 
 
 async def entities_after(connection: "Connection", tenant_id: UUID, after_seq: int, limit: int) -> Moved:
-    """The entities of at most `limit` changes after `after_seq`; `seq` is the last one's. For the reader."""
+    """The entities of at most `limit` changes after `after_seq`; `seq` is the last one's. For the reader, and for the
+    writer under the clock.
+    """
     (row,) = await connection.fetch(_ENTITIES, tenant_id, after_seq, limit)
     return Moved(row["keys"] or b"", row["seq"])
 
