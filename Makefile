@@ -30,7 +30,7 @@ build: $(VENV)/extension-release ## build the Rust extension in release mode int
 # for overflow. Only one of the two is installed at a time.
 $(VENV)/extension-release $(VENV)/extension-dev: $(VENV)/extension-%: $(VENV)/installed $(RUST_SOURCES) pyproject.toml
 	@rm -f $(VENV)/extension-*
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --profile $* --locked --quiet
+	@PIP_QUIET=1 VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --profile $* --locked --quiet
 	@touch $@
 
 generate: $(VENV)/installed ## write the Python stubs of proto/ into python/intelgraph/gateway/v1
