@@ -296,7 +296,8 @@ class FetchPlan:
     @property
     def late_valid_at(self) -> bytes: ...
     def keys_needed(self, rows: bytes) -> bytes:
-        """Data keys (32 bytes each) that opening the answer takes and that are not loaded.
+        """Data keys (32 bytes each) that opening the answer takes and that are not loaded: those to look for, and those
+        that were found absent lately.
 
         Raises CorruptData, KeyUnavailable.
         """

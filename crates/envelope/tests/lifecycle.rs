@@ -22,6 +22,7 @@ fn everything_refused(keystore: &Keystore, row: &DataKeyRow, index: &IndexKeyRow
     assert_eq!(keystore.opening_key(TENANT, row.id, now).unwrap_err(), ended);
     assert_eq!(keystore.index_key(TENANT, now).unwrap_err(), ended);
     assert_eq!(keystore.missing(TENANT, [row.id], now).unwrap_err(), ended);
+    assert_eq!(keystore.not_held(TENANT, [row.id], now).unwrap_err(), ended);
     assert_eq!(keystore.missing_tenant_keys(TENANT, [], now).unwrap_err(), ended);
     assert_eq!(keystore.load_dek(row, now).unwrap_err(), ended);
     assert_eq!(keystore.load_index_key(index, now).unwrap_err(), ended);
@@ -454,6 +455,11 @@ fn a_key_not_found_is_not_looked_for_again_for_thirty_seconds() {
     let row = pending.row();
     keystore.dek_absent(TENANT, row.id, at(0)).unwrap();
     assert_eq!(keystore.missing(TENANT, [row.id], at(29)), Ok(vec![]));
+    assert_eq!(
+        keystore.not_held(TENANT, [row.id, row.id], at(29)),
+        Ok(vec![row.id]),
+        "it does not open either"
+    );
     assert_eq!(keystore.opening_key(TENANT, row.id, at(29)).unwrap_err(), EnvelopeError::DataKeyNotFound);
     assert_eq!(keystore.missing(TENANT, [row.id], at(30)), Ok(vec![row.id]));
     assert_eq!(keystore.opening_key(TENANT, row.id, at(30)).unwrap_err(), EnvelopeError::DataKeyNotLoaded);
@@ -461,4 +467,5 @@ fn a_key_not_found_is_not_looked_for_again_for_thirty_seconds() {
     keystore.dek_absent(TENANT, row.id, at(31)).unwrap();
     keystore.load_dek(&row, at(32)).unwrap();
     assert!(keystore.opening_key(TENANT, row.id, at(32)).is_ok(), "loading it ends its absence");
+    assert_eq!(keystore.not_held(TENANT, [row.id], at(32)), Ok(vec![]));
 }

@@ -92,14 +92,15 @@ impl FetchPlan {
         PyBytes::new(py, &times)
     }
 
-    /// Data keys that opening `rows` needs and that are not loaded, 32 bytes each.
+    /// Data keys that opening `rows` needs and that are not loaded, 32 bytes each; also those that were found absent
+    /// lately, for the refusal to name one every time.
     fn keys_needed<'py>(&self, py: Python<'py>, rows: PyBackedBytes) -> PyResult<Bound<'py, PyBytes>> {
-        let missing = py.detach(|| {
+        let needed = py.detach(|| {
             let ids = self.plan.keys(&rows)?;
             let tenant = self.plan.tenant();
-            Ok(self.engine.keystore().missing(tenant, ids, now())?)
+            Ok(self.engine.keystore().not_held(tenant, ids, now())?)
         });
-        let ids: Vec<u8> = missing.map_err(of_pipeline)?.iter().flat_map(|id| *id.as_bytes()).collect();
+        let ids: Vec<u8> = needed.map_err(of_pipeline)?.iter().flat_map(|id| *id.as_bytes()).collect();
         Ok(PyBytes::new(py, &ids))
     }
 

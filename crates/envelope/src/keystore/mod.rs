@@ -270,6 +270,20 @@ impl Keystore {
         self.with(tenant, now, |held| Ok(held.opening.missing(ids, now)))
     }
 
+    /// Which of these data keys do not open now, each once: those of [`missing`](Self::missing), and those that
+    /// were reported absent lately.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::LeaseExpired`].
+    pub fn not_held(
+        &self,
+        tenant: TenantId,
+        ids: impl IntoIterator<Item = DekId>,
+        now: Tick,
+    ) -> Result<Vec<DekId>, EnvelopeError> {
+        self.with(tenant, now, |held| Ok(held.opening.not_held(ids).into_iter().collect()))
+    }
+
     /// Loads a data key from its row.
     ///
     /// # Errors

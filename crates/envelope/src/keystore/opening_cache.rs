@@ -46,16 +46,16 @@ impl OpeningCache {
         })
     }
 
-    /// Those that are neither at hand nor known to be absent. Asking counts as use, so that what is
-    /// at hand is not what loading the rest pushes out.
+    /// Those that are not at hand. Asking counts as use, so that what is at hand is not what loading the rest
+    /// pushes out.
+    pub(super) fn not_held(&mut self, ids: impl IntoIterator<Item = DekId>) -> BTreeSet<DekId> {
+        ids.into_iter().filter(|id| !self.keys.promote(id)).collect()
+    }
+
+    /// Those that are neither at hand nor known to be absent.
     pub(super) fn missing(&mut self, ids: impl IntoIterator<Item = DekId>, now: Tick) -> Vec<DekId> {
-        let mut missing = BTreeSet::new();
-        for id in ids {
-            if !self.keys.promote(&id) && !self.is_absent(id, now) {
-                missing.insert(id);
-            }
-        }
-        missing.into_iter().collect()
+        let not_held = self.not_held(ids);
+        not_held.into_iter().filter(|id| !self.is_absent(*id, now)).collect()
     }
 
     fn is_absent(&mut self, id: DekId, now: Tick) -> bool {
