@@ -356,6 +356,8 @@ class Engine:
     ) -> Engine: ...
     def activate(self, tenant_id: bytes, watermark: int, share_percent: int) -> None:
         """Begins to serve a tenant whose last change is `watermark`; nothing if it is served already."""
+    def set_cache_share(self, tenant_id: bytes, share_percent: int) -> None:
+        """Changes the share of the heads cache that the tenant may have; evicts what is beyond. Raises NotActive."""
     def deactivate(self, tenant_id: bytes) -> None:
         """Ends serving a tenant, and forgets what it has in memory."""
     def prepare(self, stream: Stream, frame: bytes, now_us: int) -> Prepared:

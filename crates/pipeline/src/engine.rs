@@ -90,6 +90,16 @@ impl Engine {
         self.share_out(&tenants);
     }
 
+    /// Changes the most of the process's cache that a tenant may have, in percent; evicts what is beyond.
+    ///
+    /// # Errors
+    /// [`PipelineError::NotActive`].
+    pub fn set_share(&self, tenant: TenantId, share_percent: u64) -> Result<(), PipelineError> {
+        self.tenant(tenant)?.lock().unwrap_or_else(PoisonError::into_inner).share_percent = share_percent;
+        self.share_out(&self.tenants.read().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+
     /// Gives each tenant its share of the cache, at most an equal one: the sum never exceeds the process's.
     fn share_out(&self, tenants: &HashMap<TenantId, Arc<Mutex<Tenant>>>) {
         let equal = self.limits.cache_bytes / (tenants.len().max(1) as u64);

@@ -314,6 +314,28 @@ fn a_lease_that_ends_takes_heads_and_groups_with_it() {
 }
 
 #[test]
+fn a_smaller_share_of_the_cache_holds_at_once() {
+    let mut world = World::new(1 << 20);
+    world.step(Step::Diff((0..100).map(|id| Said::Is(id, Some(1), 1)).collect()));
+    world.step(Step::Commit);
+    let before = world.engine.usage(TENANT).expect("active");
+    assert_eq!(before.heads, 100);
+    world.engine.set_share(TENANT, 1).expect("active");
+    let after = world.engine.usage(TENANT).expect("active");
+    assert!(after.heads < before.heads && after.bytes <= (1 << 20) / 100, "{after:?}");
+    world.step(Step::Diff((0..100).map(|id| Said::Is(id, Some(2), 2)).collect()));
+    world.step(Step::Commit);
+    assert!(world.engine.usage(TENANT).expect("active").bytes <= (1 << 20) / 100);
+    world.engine.set_share(TENANT, 100).expect("active");
+    world.step(Step::Diff((0..100).map(|id| Said::Is(id, Some(3), 3)).collect()));
+    world.step(Step::Commit);
+    assert_eq!(world.engine.usage(TENANT).expect("active").heads, 100);
+    world.check();
+    world.engine.deactivate(TENANT);
+    assert!(world.engine.set_share(TENANT, 1).is_err());
+}
+
+#[test]
 fn a_long_chain_has_a_snapshot_at_least_every_32_versions() {
     let mut world = World::new(1 << 20);
     for round in 0..120u8 {

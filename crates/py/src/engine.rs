@@ -238,6 +238,11 @@ impl Engine {
         Ok(())
     }
 
+    fn set_cache_share(&self, py: Python<'_>, tenant_id: &[u8], share_percent: u64) -> PyResult<()> {
+        let tenant = tenant(tenant_id)?;
+        py.detach(|| self.0.set_share(tenant, share_percent)).map_err(of_pipeline)
+    }
+
     fn deactivate(&self, tenant_id: &[u8]) -> PyResult<()> {
         self.0.deactivate(tenant(tenant_id)?);
         Ok(())

@@ -62,7 +62,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                     authenticator=authenticator,
                     services=[
                         *_services(tenants),
-                        *_data_services(settings, database, core, tenants, authenticator),
+                        *_data_services(settings, database, core, authenticator),
                     ],
                     checks={"postgres": partial(_use, database)},
                 )
@@ -125,13 +125,18 @@ def _data_services(
     settings: Settings,
     database: Database,
     core: _Core,
-    tenants: TenantRegistry,
     authenticator: Authenticator,
 ) -> list[Service]:
     contracts = ContractRegistry(database)
     unsealer, catalogues, watch = Unsealer(core.keys), Catalogues(contracts), CommitWatch(database)
     intake = Intake(
-        core.engine, database, core.keys, contracts, settings.ingest, tenants.get, watch.committed
+        core.engine,
+        database,
+        core.keys,
+        contracts,
+        settings.ingest,
+        authenticator.served,
+        watch.committed,
     )
     entities = EntityReader(database, contracts, unsealer, catalogues, core.keystore)
     feed = ChangeFeed(database, unsealer, catalogues, core.keystore, watch, authenticator.served)

@@ -66,8 +66,8 @@ class _InFlight:
         )
 
 
-TenantNow = Callable[[str], Awaitable[Tenant]]
-"""Reads a tenant by its name, with the limits that hold now."""
+Served = Callable[[str], Awaitable[Tenant]]
+"""The tenant of that name, with the limits that hold now. Raises PermissionDenied if it is not served any more."""
 
 
 class _LeftOut(Exception):
@@ -89,7 +89,7 @@ class TenantCommitter:
         keys: KeyService,
         fetcher: HeadFetcher,
         executor: Executor,
-        tenant_now: TenantNow,
+        served: Served,
         on_commit: Callable[[UUID, int], None],
     ) -> None:
         self._tenant = tenant
@@ -98,7 +98,7 @@ class TenantCommitter:
         self._keys = keys
         self._fetcher = fetcher
         self._executor = executor
-        self._tenant_now = tenant_now
+        self._served = served
         self._on_commit = on_commit
         self._waiting: asyncio.Queue[Submission] = asyncio.Queue()
         self._shared = False
@@ -245,7 +245,7 @@ class TenantCommitter:
         if self._shared:
             async with self._database.read(tenant_id) as connection:
                 await self._catch_up(connection)
-        limit = (await self._tenant_now(self._tenant.name)).limits.quarantine_records
+        limit = (await self._served(self._tenant.name)).limits.quarantine_records
         begun = time.perf_counter()
         async with self._database.write() as connection:
             clock = await change_log.lock_clock(connection, tenant_id)

@@ -17,16 +17,15 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from aiolimiter import AsyncLimiter
-
 from intelgraph import errors
 from intelgraph._core import Engine, Prepared, Stream
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.gateway.v1 import ingest_pb2
 from intelgraph.ingest import metrics, positions
-from intelgraph.ingest.committer import TenantCommitter, TenantNow
+from intelgraph.ingest.committer import Served, TenantCommitter
 from intelgraph.ingest.credit import ByteBudget
 from intelgraph.ingest.fetch import HeadFetcher
+from intelgraph.ingest.pace import Pace
 from intelgraph.ingest.session import PrepareBatch, StreamBounds, StreamSession
 from intelgraph.ingest.settings import IngestSettings
 from intelgraph.keys.service import KeyService
@@ -40,6 +39,8 @@ _BATCHES_IN_THREADS: Final = 2
 """Batches of one tenant that are prepared at a time: the next one is ready when a thread is free."""
 _LEARN_PAGE: Final = 100_000
 """Changes whose entities are read at a time when a tenant with a log is first met."""
+FOLLOW_SECONDS: Final = 0.5
+"""How often the tenants of open streams are looked at. The registry answers from memory, a second old at most."""
 
 
 @dataclass(slots=True)
@@ -49,21 +50,22 @@ class _TenantIntake:
     tenant: Tenant
     committer: TenantCommitter
     in_flight: ByteBudget
+    pace: Pace
     threads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BATCHES_IN_THREADS))
-    limiter: AsyncLimiter | None = None
     sessions: set[StreamSession] = field(default_factory=set)
     learning: asyncio.Task[None] | None = None
 
     def apply_limits(self, tenant: Tenant) -> None:
-        """Takes the tenant's limits as they are now."""
-        limits = tenant.limits
-        self.in_flight.set_limit(limits.bytes_in_flight)
-        rate = limits.records_per_second
-        if rate == 0:
-            self.limiter = None
-        elif self.limiter is None or self.limiter.max_rate != rate:
-            self.limiter = AsyncLimiter(rate, 1.0)
+        """Takes the tenant's limits as they are now, for the streams that are open too. Lowered, they end none."""
+        self.in_flight.set_limit(tenant.limits.bytes_in_flight)
+        self.pace.set_rate(tenant.limits.records_per_second)
         self.tenant = tenant
+
+    def end(self, error: errors.IntelGraphError) -> None:
+        """Ends all streams. What waits for its turn need not wait to be refused."""
+        self.pace.set_rate(0)
+        for session in self.sessions:
+            session.end(error)
 
 
 class Intake:
@@ -76,10 +78,10 @@ class Intake:
         keys: KeyService,
         contracts: ContractRegistry,
         settings: IngestSettings,
-        tenant_now: TenantNow,
+        served: Served,
         on_commit: Callable[[UUID, int], None],
     ) -> None:
-        """`tenant_now` reads a tenant by its name, from memory as a rule. `on_commit` is told the tenant and its last
+        """`served` reads a tenant by its name, from memory as a rule. `on_commit` is told the tenant and its last
         change after each commit.
         """
         self._engine = engine
@@ -87,7 +89,7 @@ class Intake:
         self._keys = keys
         self._contracts = contracts
         self._settings = settings
-        self._tenant_now = tenant_now
+        self._served = served
         self._on_commit = on_commit
         self._executor = ThreadPoolExecutor(
             max_workers=settings.threads or os.cpu_count() or 2, thread_name_prefix="core"
@@ -96,6 +98,7 @@ class Intake:
         self._process_budget = ByteBudget(settings.bytes_in_flight, metrics.BYTES_IN_FLIGHT.set)
         self._tenants: dict[UUID, _TenantIntake] = {}
         self._activating = asyncio.Lock()
+        self._following: asyncio.Task[None] | None = None
         self._draining = False
 
     async def open(
@@ -112,7 +115,7 @@ class Intake:
             errors.NotFound: `CONTRACT_UNKNOWN`.
             errors.ResourceExhausted: `TOO_MANY_STREAMS`.
             errors.FailedPrecondition: `STREAM_DATASET`.
-            errors.Unavailable: keys or database cannot be had now.
+            errors.Unavailable: keys or database cannot be had now, `GATEWAY_DRAINING`.
         """
         _check_open(request)
         contract = await self._contracts.get(tenant, request.dataset, request.contract_version)
@@ -148,6 +151,8 @@ class Intake:
             refresh=refresh,
             expires_at=expires_at,
         )
+        if self._draining:
+            raise _draining()
         intake.sessions.add(session)
         metrics.OPEN_STREAMS.inc()
         return session, _opened(position.sequence, bounds, contract.digest, contract.version)
@@ -162,13 +167,15 @@ class Intake:
     async def drain(self) -> None:
         """Tells all streams to end, and returns when what they submitted is committed and answered."""
         self._draining = True
+        self._stop_following()
         for intake in self._tenants.values():
-            for session in list(intake.sessions):
-                session.drain()
+            for session in intake.sessions:
+                session.end(_draining())
         await asyncio.gather(*(intake.committer.close() for intake in self._tenants.values()))
 
     async def close(self) -> None:
         """Ends the threads. Call it after `drain`, or to give up what is in flight."""
+        self._stop_following()
         for intake in self._tenants.values():
             intake.committer.cancel()
             if intake.learning is not None:
@@ -183,8 +190,32 @@ class Intake:
             if intake is None:
                 intake = await self._activate(tenant)
                 self._tenants[tenant.tenant_id] = intake
-        intake.apply_limits(tenant)
+        self._apply_limits(intake, tenant)
+        if self._following is None and not self._draining:
+            self._following = asyncio.create_task(self._follow(), name="follow tenants")
         return intake
+
+    def _apply_limits(self, intake: _TenantIntake, tenant: Tenant) -> None:
+        share = tenant.limits.cache_share_percent
+        if share != intake.tenant.limits.cache_share_percent:
+            self._engine.set_cache_share(tenant.tenant_id.bytes, share)
+        intake.apply_limits(tenant)
+
+    async def _follow(self) -> None:
+        """Has open streams live by what becomes of their tenants: limits change, and a tenant is suspended."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            for intake in [each for each in self._tenants.values() if each.sessions]:
+                try:
+                    tenant = await self._served(intake.tenant.name)
+                    if tenant != intake.tenant:
+                        self._apply_limits(intake, tenant)
+                except errors.PermissionDenied as error:
+                    intake.end(error)
+                except errors.Unavailable:
+                    pass  # nor can anything be committed; the registry logs it
+                except Exception:
+                    _log.exception("following a tenant failed")
 
     async def _activate(self, tenant: Tenant) -> _TenantIntake:
         async with self._database.read(tenant.tenant_id) as connection:
@@ -197,10 +228,13 @@ class Intake:
             self._keys,
             self._fetcher,
             self._executor,
-            self._tenant_now,
+            self._served,
             self._on_commit,
         )
-        intake = _TenantIntake(tenant, committer, ByteBudget(tenant.limits.bytes_in_flight))
+        limits = tenant.limits
+        intake = _TenantIntake(
+            tenant, committer, ByteBudget(limits.bytes_in_flight), Pace(limits.records_per_second)
+        )
         if watermark:
             intake.learning = asyncio.create_task(self._learn(tenant), name=f"learn {tenant.name}")
         return intake
@@ -221,6 +255,10 @@ class Intake:
                 self._executor, self._engine.learn, tenant_id.bytes, page.keys, page.seq
             )
 
+    def _stop_following(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+
     # -- batches ----------------------------------------------------------------------------------------------
 
     def _preparer(self, intake: _TenantIntake) -> PrepareBatch:
@@ -233,8 +271,7 @@ class Intake:
                     self._executor, self._engine.prepare, stream, frame, now_us
                 )
                 await self._fetcher.supply(intake.tenant, batch)
-            if intake.limiter is not None:
-                await _pace(intake.limiter, batch.records)
+            await intake.pace.take(batch.records)
             return batch
 
         return prepare
@@ -248,14 +285,6 @@ class Intake:
             max_record_bytes=settings.max_record_bytes,
             max_depth=settings.max_depth,
         )
-
-
-async def _pace(limiter: AsyncLimiter, records: int) -> None:
-    """Waits until `records` more are within the rate. A batch above the rate takes several seconds' worth."""
-    while records > 0:
-        part = min(float(records), limiter.max_rate)
-        await limiter.acquire(part)
-        records -= int(part) or 1
 
 
 def _check_open(request: ingest_pb2.OpenStream) -> None:
@@ -295,4 +324,13 @@ def _opened(
         ),
         contract_digest=contract_digest,
         contract_version=contract_version,
+    )
+
+
+def _draining() -> errors.IntelGraphError:
+    return errors.Unavailable(
+        "GATEWAY_DRAINING",
+        "the gateway is going down",
+        fix="open the stream again: a gateway goes on after the last committed sequence",
+        retry_after=0.1,
     )

@@ -73,17 +73,18 @@ class StreamSession:
         self._lane = Lane(position.sequence + 1)
         self._replies: asyncio.Queue[Submission | None] = asyncio.Queue()
         self._reading: asyncio.Future[bytes | None] | None = None
-        self._draining = False
+        self._ending: errors.IntelGraphError | None = None
+        """Why the stream is to end, once it is."""
 
     # -- reading ----------------------------------------------------------------------------------------------
 
     async def read(self, frames: AsyncIterator[bytes]) -> None:
-        """Takes frames until the connector ends, the token expires or the gateway drains.
+        """Takes frames until the connector ends, the token expires or the stream is told to end.
 
         Raises:
             errors.Unauthenticated: `TOKEN_EXPIRED`, or what a refresh was refused for.
-            errors.Unavailable: `GATEWAY_DRAINING`.
             errors.InvalidArgument: `STREAM_ALREADY_OPEN`.
+            errors.IntelGraphError: What `end` was told.
         """
         try:
             while (frame := await self._next(frames)) is not None:
@@ -92,23 +93,23 @@ class StreamSession:
             # The writer answers what is in flight before it ends, whatever ended the reading.
             self._replies.put_nowait(None)
 
-    def drain(self) -> None:
-        """Stops reading; what was read is still committed and answered."""
-        self._draining = True
+    def end(self, error: errors.IntelGraphError) -> None:
+        """Stops reading, for `error`; what was read is still answered before."""
+        self._ending = error
         if self._reading is not None:
             self._reading.cancel()
 
     async def _next(self, frames: AsyncIterator[bytes]) -> bytes | None:
-        if self._draining:
-            raise _draining()
+        if self._ending is not None:
+            raise self._ending
         self._reading = asyncio.ensure_future(_next_or_none(frames))
         try:
             return await asyncio.wait_for(self._reading, self._lifetime())
         except TimeoutError:
             raise _token_expired() from None
         except asyncio.CancelledError:
-            if self._draining:
-                raise _draining() from None
+            if self._ending is not None:
+                raise self._ending from None
             raise
         finally:
             self._reading = None
@@ -273,13 +274,4 @@ def _token_expired() -> errors.IntelGraphError:
         "TOKEN_EXPIRED",
         "the access token has expired",
         fix="send RefreshToken before the token expires, or open the stream again with a new one",
-    )
-
-
-def _draining() -> errors.IntelGraphError:
-    return errors.Unavailable(
-        "GATEWAY_DRAINING",
-        "the gateway is going down",
-        fix="open the stream again: a gateway goes on after the last committed sequence",
-        retry_after=0.1,
     )
