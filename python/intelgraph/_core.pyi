@@ -391,6 +391,12 @@ class Engine:
         """The last change that the heads reflect. Raises NotActive."""
     def cached(self, tenant_id: bytes) -> tuple[int, int]:
         """Heads in the tenant's cache, and the bytes that they keep. Raises NotActive."""
+    def cached_of_all(self) -> tuple[int, int]:
+        """Heads in all tenants' caches and their bytes, as the last groups left them. Waits for nobody."""
+    def lookups(self) -> tuple[int, int]:
+        """Records whose entity's head was in memory or known not to be, and those whose head had to be fetched: of all
+        tenants, since the engine was made. Waits for nobody.
+        """
     def forget_unleased(self) -> None:
         """Forgets the documents of tenants whose lease is over."""
 

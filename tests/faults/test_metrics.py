@@ -103,3 +103,26 @@ async def test_abandoned_connections_leave_no_bytes_in_flight(gateway: InProcess
         await stream.send(1, records)
         await stream.acked()
     assert _value("bytes_in_flight") == 0
+
+
+async def test_heads_are_counted_by_where_they_came_from(data_dir: Path) -> None:
+    def heads() -> tuple[float, float, float]:
+        held, fetched = (_value("heads_total", met=met) for met in ("held", "fetched"))
+        return held, fetched, _value("cached_heads")
+
+    async def send(gateway: InProcess, sequence: int) -> None:
+        async with RawGateway.at(gateway.address) as raw, raw.stream(gateway.token) as stream:
+            await stream.open("one")
+            await stream.send(sequence, [_record(sensor, sequence) for sensor in ("a", "b", "c")])
+            await stream.acked()
+
+    held, fetched, _ = heads()
+    async with in_process(data_dir) as gateway:
+        await send(gateway, 1)
+        await _until(lambda: heads() == (held + 3, fetched, 3))
+        assert _value("cached_bytes") > 3 * 128
+        await send(gateway, 2)
+    assert heads() == (held + 6, fetched, 3), "measured once more when the gateway ends"
+    async with in_process(data_dir) as gateway:  # has no head in memory
+        await send(gateway, 3)
+        await _until(lambda: heads() == (held + 6, fetched + 3, 3))

@@ -96,6 +96,18 @@ async def test_bytes_in_flight(gateway: InProcess, stream: RawStream) -> None:
     assert [(await stream.acked()).accepted for _ in range(3)] == [2, 2, 2]
 
 
+async def test_the_share_of_the_heads_cache(gateway: InProcess, stream: RawStream) -> None:
+    def cached() -> float:
+        return REGISTRY.get_sample_value("intelgraph_ingest_cached_bytes") or 0.0
+
+    for sequence in (1, 2):
+        await stream.send(sequence, _records(200, 15_000))
+        await stream.acked()
+    await _until(lambda: cached() > 6_000_000)
+    await _limit(gateway, TenantLimits(cache_share_percent=1))
+    await _until(lambda: 0 < cached() <= (256 << 20) / 100)
+
+
 async def test_suspension_ends_the_streams_of_every_gateway(
     two_gateways: tuple[GatewayProcess, GatewayProcess],
 ) -> None:

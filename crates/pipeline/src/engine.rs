@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::bind::Bound;
 use crate::diff::{Diffed, GroupDiffer, known_of_all, seal_bounds};
 use crate::error::PipelineError;
-use crate::fetch::{self, FetchPlan};
+use crate::fetch::{self, FetchPlan, Lookups};
 use crate::group::Group;
 use crate::heads::{EntityKey, Heads};
 use crate::prepare::{self, BatchLimits, Prepared, Source};
@@ -38,10 +38,22 @@ pub struct Engine {
     workbenches: Workbenches,
     tenants: RwLock<HashMap<TenantId, Arc<Mutex<Tenant>>>>,
     tickets: AtomicU64,
+    totals: Totals,
+}
+
+/// What all tenants' heads come to. Counted per batch and per group, and read without waiting for a tenant.
+#[derive(Default)]
+struct Totals {
+    held: AtomicU64,
+    fetched: AtomicU64,
+    heads: AtomicU64,
+    bytes: AtomicU64,
 }
 
 struct Tenant {
     heads: Heads,
+    /// Heads and bytes of its cache that the totals have.
+    counted: (u64, u64),
     /// Raised by every abort: a group of another generation leans on what was dropped.
     generation: u64,
     /// The lease that the heads hang on.
@@ -70,6 +82,7 @@ impl Engine {
             workbenches: Workbenches::new(limits.json),
             tenants: RwLock::default(),
             tickets: AtomicU64::new(1),
+            totals: Totals::default(),
         }
     }
 
@@ -78,7 +91,7 @@ impl Engine {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         tenants.entry(tenant).or_insert_with(|| {
             let heads = Heads::new(watermark, 0);
-            Arc::new(Mutex::new(Tenant { heads, generation: 0, lease: None, share_percent }))
+            Arc::new(Mutex::new(Tenant { heads, counted: (0, 0), generation: 0, lease: None, share_percent }))
         });
         self.share_out(&tenants);
     }
@@ -86,7 +99,11 @@ impl Engine {
     /// Ends serving a tenant and forgets what it has in memory.
     pub fn deactivate(&self, tenant: TenantId) {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-        tenants.remove(&tenant);
+        if let Some(tenant) = tenants.remove(&tenant) {
+            let mut tenant = tenant.lock().unwrap_or_else(PoisonError::into_inner);
+            tenant.forget(None);
+            self.totals.count(&mut tenant);
+        }
         self.share_out(&tenants);
     }
 
@@ -107,6 +124,7 @@ impl Engine {
             let mut tenant = tenant.lock().unwrap_or_else(PoisonError::into_inner);
             let share = self.limits.cache_bytes / 100 * tenant.share_percent;
             tenant.heads.set_capacity(share.min(equal));
+            self.totals.count(&mut tenant);
         }
     }
 
@@ -142,7 +160,11 @@ impl Engine {
     pub fn plan_fetch(&self, batch: &Arc<Prepared>, now: Tick) -> Result<Option<FetchPlan>, PipelineError> {
         let tenant = self.tenant(batch.stream.tenant)?;
         let tenant = self.leased(&tenant, batch.stream.tenant, now)?;
-        Ok(self.workbenches.with(|bench| fetch::plan(&tenant.heads, batch, &mut bench.canonical)))
+        let (plan, lookups) =
+            self.workbenches.with(|bench| fetch::plan(&tenant.heads, batch, &mut bench.canonical));
+        self.totals.held.fetch_add(lookups.held, Ordering::Relaxed);
+        self.totals.fetched.fetch_add(lookups.fetched, Ordering::Relaxed);
+        Ok(plan)
     }
 
     /// Diffs batches of one tenant, in order, as one group.
@@ -209,6 +231,7 @@ impl Engine {
         tenant.heads.commit(group.ticket, &bound.moved, bound.seq);
         tenant.heads.unpin(group.ticket, group.pinned.iter().copied());
         tenant.heads.release(group.ticket, &group.consulted);
+        self.totals.count(&mut tenant);
         if tenant.generation != group.generation {
             // Something was dropped while this group was being committed. What was diffed since then did not see it.
             tenant.abort();
@@ -234,6 +257,7 @@ impl Engine {
         if tenant.heads.catch_up(entity_keys(moved), seq) {
             tenant.abort();
         }
+        self.totals.count(&mut tenant);
         Ok(())
     }
 
@@ -269,6 +293,17 @@ impl Engine {
         Ok(TenantUsage { heads: heads.cached(), bytes: heads.cached_bytes(), watermark: heads.watermark() })
     }
 
+    /// Where heads came from, of all tenants, since the engine was made.
+    pub fn lookups(&self) -> Lookups {
+        let Totals { held, fetched, .. } = &self.totals;
+        Lookups { held: held.load(Ordering::Relaxed), fetched: fetched.load(Ordering::Relaxed) }
+    }
+
+    /// Heads in the caches of all tenants, and the bytes that they keep, as the last groups left them.
+    pub fn cached(&self) -> (u64, u64) {
+        (self.totals.heads.load(Ordering::Relaxed), self.totals.bytes.load(Ordering::Relaxed))
+    }
+
     /// The keys that everything here hangs on.
     pub fn keystore(&self) -> &Arc<Keystore> {
         &self.keystore
@@ -282,6 +317,7 @@ impl Engine {
             if self.keystore.lease(*id, now).is_none() {
                 let mut tenant = tenant.lock().unwrap_or_else(PoisonError::into_inner);
                 tenant.forget(None);
+                self.totals.count(&mut tenant);
             }
         }
     }
@@ -302,11 +338,23 @@ impl Engine {
         let lease = self.keystore.lease(tenant_id, now);
         if lease != tenant.lease {
             tenant.forget(lease);
+            self.totals.count(&mut tenant);
         }
         if lease.is_none() {
             return Err(PipelineError::Key(EnvelopeError::LeaseExpired));
         }
         Ok(tenant)
+    }
+}
+
+impl Totals {
+    /// Takes what the tenant's cache has come to since it was counted last.
+    fn count(&self, tenant: &mut Tenant) {
+        let (heads, bytes) = (tenant.heads.cached() as u64, tenant.heads.cached_bytes());
+        // Adding wraps around, so that a difference below zero takes away.
+        self.heads.fetch_add(heads.wrapping_sub(tenant.counted.0), Ordering::Relaxed);
+        self.bytes.fetch_add(bytes.wrapping_sub(tenant.counted.1), Ordering::Relaxed);
+        tenant.counted = (heads, bytes);
     }
 }
 

@@ -24,6 +24,17 @@ pub(crate) struct Supplied {
     pub heads: HashMap<EntityKey, (u64, Option<Entry>)>,
     /// Content of the versions at a valid time that was asked for.
     pub versions: HashMap<(EntityKey, i64), (u64, Vec<Content>)>,
+    /// Whether the batch was planned before: what it found in memory is counted once.
+    planned: bool,
+}
+
+/// Where the heads of records came from.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Lookups {
+    /// Records whose entity's head was in memory, or known not to be.
+    pub held: u64,
+    /// Records whose entity's head the database was asked for.
+    pub fetched: u64,
 }
 
 /// What is to be asked, in one query.
@@ -99,9 +110,14 @@ pub(crate) fn repeats_head(heads: &Heads, batch: &Prepared, item: &Item, scratch
     }
 }
 
-/// Plans the query for what `batch` needs; `None` if it needs nothing.
-pub(crate) fn plan(heads: &Heads, batch: &Arc<Prepared>, scratch: &mut Vec<u8>) -> Option<FetchPlan> {
-    let supplied = batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
+/// Plans the query for what `batch` needs; `None` if it needs nothing. And says what it found.
+pub(crate) fn plan(
+    heads: &Heads,
+    batch: &Arc<Prepared>,
+    scratch: &mut Vec<u8>,
+) -> (Option<FetchPlan>, Lookups) {
+    let mut supplied = batch.supplied.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut fetched = 0;
     let mut asked = HashSet::new();
     let mut plan = FetchPlan {
         entities: vec![],
@@ -116,6 +132,7 @@ pub(crate) fn plan(heads: &Heads, batch: &Arc<Prepared>, scratch: &mut Vec<u8>) 
         if need.is_met() || (!need.head && repeats_head(heads, batch, item, scratch)) {
             continue;
         }
+        fetched += u64::from(need.head);
         if need.head && asked.insert((item.key, None)) {
             plan.entities.extend_from_slice(&item.key.entity);
         }
@@ -126,7 +143,9 @@ pub(crate) fn plan(heads: &Heads, batch: &Arc<Prepared>, scratch: &mut Vec<u8>) 
             plan.late_valid_at.push(at);
         }
     }
-    (!asked.is_empty()).then_some(plan)
+    let held = if supplied.planned { 0 } else { batch.items.len() as u64 - fetched };
+    supplied.planned = true;
+    ((!asked.is_empty()).then_some(plan), Lookups { held, fetched })
 }
 
 impl FetchPlan {

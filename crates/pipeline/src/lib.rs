@@ -35,7 +35,7 @@ pub use bind::{Bound, Clock, Outcomes};
 pub use diff::Diffed;
 pub use engine::{Engine, EngineLimits, TenantUsage};
 pub use error::PipelineError;
-pub use fetch::FetchPlan;
+pub use fetch::{FetchPlan, Lookups};
 pub use group::Group;
 pub use log_check::{Fault, Finding, LogCheck, Verdict};
 pub use prepare::{BatchLimits, Prepared};

@@ -6,7 +6,7 @@ mod log;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use intelgraph_pipeline::{Diffed, Engine, Group, Outcomes, Prepared, Stream, wire::AckResponse};
+use intelgraph_pipeline::{Diffed, Engine, Group, Lookups, Outcomes, Prepared, Stream, wire::AckResponse};
 use log::{Log, NOW, TENANT};
 use proptest::prelude::*;
 use prost::Message;
@@ -277,6 +277,12 @@ impl World {
         }
         assert_eq!(rows, self.log.rows.len());
         assert_eq!(self.log.frontier.size(), rows as u64);
+        let usage = self.engine.usage(TENANT).expect("active");
+        assert_eq!(
+            self.engine.cached(),
+            (usage.heads as u64, usage.bytes),
+            "the totals are the only tenant's"
+        );
     }
 }
 
@@ -311,6 +317,33 @@ fn a_lease_that_ends_takes_heads_and_groups_with_it() {
     assert!(world.engine.is_stale(&world.in_flight[0].group));
     let batch = world.in_flight[0].batch.clone();
     assert!(world.engine.diff(TENANT, &[batch], NOW).is_err());
+}
+
+#[test]
+fn heads_are_counted_by_where_they_came_from() {
+    let is = |id| Said::Is(id, Some(1), 1);
+    let mut world = World::new(1 << 20);
+    world.step(Step::Diff((0..3).map(is).collect()));
+    world.step(Step::Commit);
+
+    let another = log::engine(&world.keystore, 1 << 20, 3);
+    let said = vec![Said::Is(0, Some(2), 2), Said::Is(0, Some(3), 3), Said::Is(1, Some(2), 2), Said::Wrong];
+    let batch = world.prepare(&another, &said);
+    let plan = another.plan_fetch(&batch, NOW).expect("a plan").expect("it knows nothing");
+    assert_eq!(another.lookups(), Lookups { held: 0, fetched: 3 }, "what breaks the contract needs no head");
+    plan.supply(&world.log.fetch(&plan), &world.keystore, NOW).expect("rows that open");
+    let group = world.diff(&another, &batch);
+    world.settle(&another, group, &said);
+    let (heads, bytes) = another.cached();
+    assert!(heads == 2 && bytes > 2 * 90, "{heads} heads, {bytes} bytes");
+
+    let batch = world.prepare(&another, &[is(0), is(1), is(2), is(2)]);
+    for fetched in [5, 7] {
+        assert!(another.plan_fetch(&batch, NOW).expect("a plan").is_some());
+        assert_eq!(another.lookups(), Lookups { held: 2, fetched }, "what is held is counted once");
+    }
+    another.deactivate(TENANT);
+    assert_eq!(another.cached(), (0, 0));
 }
 
 #[test]

@@ -321,6 +321,17 @@ impl Engine {
         Ok((usage.heads, usage.bytes))
     }
 
+    /// Records whose entity's head was in memory, and those whose head was fetched, of all tenants.
+    fn lookups(&self) -> (u64, u64) {
+        let core::Lookups { held, fetched } = self.0.lookups();
+        (held, fetched)
+    }
+
+    /// Heads in all tenants' caches, and the bytes that they keep.
+    fn cached_of_all(&self) -> (u64, u64) {
+        self.0.cached()
+    }
+
     fn forget_unleased(&self, py: Python<'_>) {
         py.detach(|| self.0.forget_unleased(now()));
     }

@@ -40,7 +40,9 @@ _BATCHES_IN_THREADS: Final = 2
 _LEARN_PAGE: Final = 100_000
 """Changes whose entities are read at a time when a tenant with a log is first met."""
 FOLLOW_SECONDS: Final = 0.5
-"""How often the tenants of open streams are looked at. The registry answers from memory, a second old at most."""
+"""How often heads are measured and the tenants of open streams looked at. The registry answers from memory, a second
+old at most.
+"""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class Intake:
             max_workers=settings.threads or os.cpu_count() or 2, thread_name_prefix="core"
         )
         self._fetcher = HeadFetcher(engine, database, keys, self._executor)
+        self._heads_meter = metrics.HeadsMeter(engine)
         self._process_budget = ByteBudget(settings.bytes_in_flight, metrics.BYTES_IN_FLIGHT.set)
         self._tenants: dict[UUID, _TenantIntake] = {}
         self._activating = asyncio.Lock()
@@ -172,6 +175,7 @@ class Intake:
             for session in intake.sessions:
                 session.end(_draining())
         await asyncio.gather(*(intake.committer.close() for intake in self._tenants.values()))
+        self._heads_meter.measure()
 
     async def close(self) -> None:
         """Ends the threads. Call it after `drain`, or to give up what is in flight."""
@@ -205,6 +209,7 @@ class Intake:
         """Has open streams live by what becomes of their tenants: limits change, and a tenant is suspended."""
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
+            self._heads_meter.measure()
             for intake in [each for each in self._tenants.values() if each.sessions]:
                 try:
                     tenant = await self._served(intake.tenant.name)

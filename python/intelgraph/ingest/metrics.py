@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from intelgraph._core import Bound
+from intelgraph._core import Bound, Engine
 
 BYTES_IN_FLIGHT: Final = Gauge(
     "intelgraph_ingest_bytes_in_flight",
@@ -30,6 +30,21 @@ COMMITS_CONFIRMED: Final = Counter(
     "Commits whose answer was lost and that were found to have happened",
 )
 
+_CACHED_HEADS: Final = Gauge(
+    "intelgraph_ingest_cached_heads",
+    "Newest versions of entities that are in memory",
+    multiprocess_mode="livesum",
+)
+_CACHED_BYTES: Final = Gauge(
+    "intelgraph_ingest_cached_bytes",
+    "Bytes that the newest versions of entities keep in memory",
+    multiprocess_mode="livesum",
+)
+_HEADS: Final = Counter(
+    "intelgraph_ingest_heads",
+    "Records by where the newest version of their entity came from (held in memory, fetched from PostgreSQL)",
+    ("met",),
+)
 _RECORDS: Final = Counter(
     "intelgraph_ingest_records",
     "Records of acknowledged batches, by what became of them (accepted, unchanged, duplicate, quarantined)",
@@ -55,6 +70,8 @@ _OUTCOMES: Final = tuple(
     _RECORDS.labels(outcome) for outcome in ("accepted", "unchanged", "duplicate", "quarantined")
 )
 _ACKNOWLEDGED: Final = _BATCHES.labels("acknowledged")
+_HELD: Final = _HEADS.labels("held")
+_FETCHED: Final = _HEADS.labels("fetched")
 REJECTED: Final = _BATCHES.labels("rejected")
 HANDED_BACK: Final = _BATCHES.labels("handed_back")
 
@@ -69,3 +86,21 @@ def count_group(bound: Bound, rejected: int) -> None:
     REJECTED.inc(rejected)
     _GROUP_BATCHES.observe(acknowledged + rejected)
     _GROUP_RECORDS.observe(sum(outcomes))
+
+
+class HeadsMeter:
+    """Carries the core's totals of heads over into the series."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._held, self._fetched = engine.lookups()
+
+    def measure(self) -> None:
+        """Counts what came since the last time, and takes what is cached now."""
+        held, fetched = self._engine.lookups()
+        _HELD.inc(held - self._held)
+        _FETCHED.inc(fetched - self._fetched)
+        self._held, self._fetched = held, fetched
+        heads, size = self._engine.cached_of_all()
+        _CACHED_HEADS.set(heads)
+        _CACHED_BYTES.set(size)
