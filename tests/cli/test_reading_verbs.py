@@ -159,11 +159,16 @@ def test_validate_needs_to_know_against_what(server: list[str], capsys: pytest.C
     assert "--document" in capsys.readouterr().err
 
 
-def test_quarantine_is_listed_and_shown(server: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_quarantine_is_listed_and_shown(
+    server: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run(*server, "quarantine", "list", "flights", "--json") == 0
     listed = answer(capsys)
     assert listed["total_records"] == 2512
     assert listed["entries"][0]["quarantine_id"] == QUARANTINE_ID
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(*server, "quarantine", "list", "flights") == 0
+    assert QUARANTINE_ID in capsys.readouterr().out, "whole, to be handed to the next verb"
     assert run(*server, "quarantine", "show", QUARANTINE_ID, "--records", "--json") == 0
     shown = answer(capsys)
     assert shown["broken_rules"][0]["record_indexes"] == [0, 4]

@@ -88,6 +88,7 @@ def test_the_session_of_the_readme_runs(gateway: GatewayProcess, tmp_path: Path)
     environment = os.environ | {
         "INTELGRAPH_TOKEN": str(gateway.token()()),
         "INTELGRAPH_SERVER": gateway.address,
+        "INTELGRAPH_DATA_DIR": str(gateway.data_dir),
     }
     for line in session.splitlines():
         arguments = shlex.split(line, comments=True)

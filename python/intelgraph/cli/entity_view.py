@@ -67,8 +67,8 @@ def history_table(entries: Sequence[HistoryEntry]) -> Table:
     table = Table()
     table.add_column("change", justify="right")
     table.add_column("version", justify="right")
-    table.add_column("valid from")
-    table.add_column("recorded")
+    table.add_column("valid from", overflow="fold")
+    table.add_column("recorded", overflow="fold")
     table.add_column("operation")
     table.add_column("what changed")
     for entry in entries:

@@ -97,8 +97,11 @@ def _violation_as_json(violation: Violation) -> dict[str, Any]:
 
 def _entry_table(entries: list[QuarantineEntry]) -> Table:
     table = Table()
-    for column in ("quarantine id", "dataset", "records", "recorded", "stream", "batch", "contract"):
-        table.add_column(column, justify="right" if column in {"records", "batch"} else "left")
+    table.add_column("quarantine id", no_wrap=True, min_width=36)  # whole, to be handed to `quarantine show`
+    for column in ("dataset", "records", "recorded", "stream", "batch", "contract"):
+        table.add_column(
+            column, justify="right" if column in {"records", "batch"} else "left", overflow="fold"
+        )
     for entry in entries:
         table.add_row(
             str(entry.quarantine_id),
