@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -69,6 +70,9 @@ def test_a_log_is_checked_beside_its_gateway_without_it_and_once_it_was_altered(
     (log,) = logs
     assert (log["tenant"], log["seq"], log["changes"], log["findings"]) == (TENANT, RECORDS, RECORDS, [])
     assert len(bytes.fromhex(log["root"])) == 32
+    code, shown, errors = verify(gateway.data_dir)
+    assert code == 0, errors
+    assert log["root"] in "".join(re.findall(r"[0-9a-f]{8,}", shown)), "whole, to be compared with another"
 
     gateway.stop()
     try:
@@ -89,7 +93,8 @@ def test_a_log_is_checked_beside_its_gateway_without_it_and_once_it_was_altered(
 
         code, shown, _ = verify(gateway.data_dir)
         assert code == 1
-        assert all(text in shown for text in ("CHANGE_ALTERED", "CHANGE_MISSING", "17", "24", "100"))
+        assert all(text in shown for text in (TENANT, "CHANGE_ALTERED", "CHANGE_MISSING", "17", "24", "100"))
+        assert "3 findings" in shown
     finally:
         gateway.start()
 

@@ -168,7 +168,7 @@ impl LogCheck {
             progress.missing(progress.seq + 1, seq);
         }
         if last_seq > seq {
-            progress.range(Fault::ClockBehind, seq + 1, last_seq, "the clock row does not know of them");
+            progress.range(Fault::ClockBehind, seq + 1, last_seq, "unknown to the clock row");
         }
         progress.compare(seq, frontier);
         let Progress { changes, complete, frontier, findings, omitted, .. } = progress;
@@ -195,7 +195,7 @@ impl Progress {
 
     fn missing(&mut self, first: u64, last: u64) {
         self.complete = false;
-        self.range(Fault::Missing, first, last, "the log does not have them");
+        self.range(Fault::Missing, first, last, "missing from the log");
     }
 
     /// Holds the tree of the rows against the one that stands in the clock row.

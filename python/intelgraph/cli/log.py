@@ -100,10 +100,16 @@ def _facts(name: str, verdict: "LogVerdict") -> dict[str, Any]:
 
 
 def _shown(verdicts: Mapping[str, "LogVerdict"]) -> RenderableType:
-    logs = Table("tenant", "changes", "root", "verdict")
+    logs = Table()
+    for column in ("tenant", "changes", "root", "verdict"):
+        logs.add_column(column, overflow="fold")  # a root that is cut off cannot be compared
     for name, verdict in verdicts.items():
         count = len(verdict.findings) + verdict.omitted
-        judged = Text(f"{count:,} findings", "bold red") if count else Text("as committed", "green")
+        judged = (
+            Text(f"{count:,} finding{'s' * (count > 1)}", "bold red")
+            if count
+            else Text("as committed", "green")
+        )
         root = "—" if verdict.root is None else verdict.root.hex()
         logs.add_row(name, f"{verdict.changes:,}", root, judged)
     found = Table("tenant", "change", "what was found", "reason")
@@ -112,4 +118,8 @@ def _shown(verdicts: Mapping[str, "LogVerdict"]) -> RenderableType:
             first, last = finding.first_seq, finding.last_seq
             change = f"{first}" if first == last else f"{first} to {last}"
             found.add_row(name, change, finding.message, finding.reason)
-    return Group(logs, found) if found.row_count else logs
+    if not found.row_count:
+        return logs
+    omitted = sum(verdict.omitted for verdict in verdicts.values())
+    more = [Text(f"and {omitted:,} more that are not shown")] if omitted else []
+    return Group(logs, found, *more, Text("docs/operators.md, Checking the log, says what to do"))
