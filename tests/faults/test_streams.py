@@ -165,15 +165,13 @@ async def test_a_token_that_expires_ends_the_stream_after_what_was_sent(
 ) -> None:
     async with raw.stream(token(served, lifetime=3.0)) as stream:
         await stream.open(str(uuid4()))
-        sequence = 0
-        with pytest.raises(EndedWithStatus) as expired:  # noqa: PT012 (it may end at either)
-            while True:
-                sequence += 1
-                await stream.send(sequence, [record(sequence)])
-                assert (await stream.acked()).sequence == sequence
-                await asyncio.sleep(0.1)
+        for sequence in range(1, 6):
+            await stream.send(sequence, [record(sequence)])
+            assert (await stream.acked()).sequence == sequence
+        # From here on it only reads: a write that finds the call ended makes grpc.aio hide how (grpc/grpc#36066).
+        with pytest.raises(EndedWithStatus) as expired:
+            await stream.read()
     assert (expired.value.code, expired.value.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED")
-    assert sequence > 1
 
 
 async def test_a_new_token_keeps_the_stream_alive(served: GatewayProcess, raw: RawGateway) -> None:
