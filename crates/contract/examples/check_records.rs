@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::process::ExitCode;
 
-use intelgraph_contract::{Contract, Report, ReportLimits, SlaCounters, Violation};
+use intelgraph_contract::{Contract, Report, ReportLimits, Violation};
 use intelgraph_json::{Limits, Parser, Tape};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -23,16 +23,15 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     let (mut parser, mut tape) = (Parser::new(Limits::default()), Tape::default());
     let mut report = Report::new(&contract, ReportLimits::default());
-    let mut sla = SlaCounters::new(&contract);
-    let (mut entities, mut key, mut start) = (HashSet::new(), Vec::new(), 0);
+    let (mut entities, mut key, mut start, mut records) = (HashSet::new(), Vec::new(), 0, 0);
     for (index, line) in (0u64..).zip(source.split_inclusive(|byte| *byte == b'\n')) {
         let range = start..start + line.len();
         start = range.end;
+        records += 1;
         tape.clear();
         let record = match parser.parse(&mut tape, &source, range) {
             Ok(root) => tape.value(&source, root),
             Err(error) => {
-                sla.observe_malformed();
                 report.add(index, Violation::from(error));
                 continue;
             }
@@ -41,25 +40,17 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let identified =
             contract.entity_key(record, &mut key).and_then(|()| contract.event_time(record, now_us));
         match identified {
-            Ok(event_us) => {
-                sla.observe(&contract, record, event_us, None);
+            Ok(_) => {
                 if !contract.is_valid(record) {
                     contract.explain(index, record, &mut report);
                 }
                 entities.insert(key.clone());
             }
-            Err(violation) => {
-                sla.observe(&contract, record, None, None);
-                report.add(index, violation);
-            }
+            Err(violation) => report.add(index, violation),
         }
     }
 
-    println!("records {}, broken {}, entities {}", sla.received(), report.records(), entities.len());
-    println!("completeness {:.3} %", sla.completeness_pct());
-    for (field, present) in sla.present(&contract) {
-        println!("  {field}: {present}");
-    }
+    println!("records {records}, broken {}, entities {}", report.records(), entities.len());
     println!("{}", String::from_utf8(report.to_json())?);
     Ok(if report.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use intelgraph_contract::{Contract, Report, ReportLimits, SlaCounters};
+use intelgraph_contract::{Contract, Report, ReportLimits};
 use intelgraph_json::{Key, Limits, Parser, Root, Tape, Value};
 use serde_json::{Value as Tree, json};
 
@@ -79,14 +79,6 @@ fn main() {
             black_box(contract.event_time(record, NOW_US).expect("a time"));
         }),
     );
-    let mut sla = SlaCounters::new(&contract);
-    each(
-        "SLA counters, 3 fields and latency",
-        Box::new(|record| {
-            sla.observe(&contract, record, Some(NOW_US - 1_234_567), Some(NOW_US));
-        }),
-    );
-
     let trees: Vec<Tree> = documents.iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();
     let validator = jsonschema::draft202012::options()
         .with_pattern_options(jsonschema::PatternOptions::regex())

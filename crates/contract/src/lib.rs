@@ -53,7 +53,6 @@ mod record_schema;
 mod report;
 mod rules;
 mod shape;
-mod sla;
 mod tape_json;
 mod violation;
 mod visits;
@@ -67,5 +66,4 @@ pub use document::{
 pub use error::{ContractError, ContractErrors};
 pub use report::{Found, OtherContract, Report, ReportLimits, Row};
 pub use shape::ValueShape;
-pub use sla::{LatencyHistogram, SlaCounters};
 pub use violation::{Rule, Violation};
