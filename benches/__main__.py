@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import sys
 from typing import Final
 
 from rich.console import Console
@@ -23,7 +24,8 @@ def main() -> None:
     # gRPC would log a line for every process that a benchmark starts.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     report = importlib.import_module(f"benches.{arguments.name}").run(quick=arguments.quick)
-    print_report(report, Console())
+    # Into a file, a table is as wide as it needs to be.
+    print_report(report, Console(width=None if sys.stdout.isatty() else 160))
     print(f"written to {write_report(report)}")
 
 
