@@ -23,10 +23,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One broken rule at one place: `pointer` is an RFC 6901 pointer, led by the record's index."""
+    """One broken rule at one place: `pointer` is an RFC 6901 pointer, led by the record's index where there is
+    one; `description` names the rule and what to do.
+    """
 
     pointer: str
     description: str
+
+    def __str__(self) -> str:
+        return f"at {self.pointer or '(whole)'}: {self.description}"
 
 
 class IntelGraphError(Exception):
@@ -69,7 +74,8 @@ class IntelGraphError(Exception):
 
     def __str__(self) -> str:
         fix = f" (fix: {self.fix})" if self.fix else ""
-        return f"{self.reason}: {self.message}{fix}"
+        violated = "".join(f"; {each}" for each in self.violations)
+        return f"{self.reason}: {self.message}{fix}{violated}"
 
 
 class InvalidArgument(IntelGraphError):

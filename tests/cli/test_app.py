@@ -89,7 +89,13 @@ def test_every_class_of_error_has_an_exit_code() -> None:
 
 def test_refusal_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def refuse(_arguments: list[str]) -> None:
-        raise errors.NotFound("THING_NOT_FOUND", "no such thing", fix="name another", metadata={"thing": "t"})
+        raise errors.NotFound(
+            "THING_NOT_FOUND",
+            "no such thing",
+            fix="name another",
+            metadata={"thing": "t"},
+            violations=(errors.FieldViolation("/thing", "KNOWN: is [not] known"),),
+        )
 
     monkeypatch.setattr("intelgraph.cli.app.app", refuse)
     for arguments in (["--json"], []):
@@ -104,8 +110,10 @@ def test_refusal_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
                     "message": "no such thing",
                     "fix": "name another",
                     "metadata": {"thing": "t"},
+                    "violations": [{"pointer": "/thing", "description": "KNOWN: is [not] known"}],
                 }
             }
         else:
             assert "THING_NOT_FOUND no such thing" in text
+            assert "at /thing: KNOWN: is [not] known" in text
             assert "fix name another" in text

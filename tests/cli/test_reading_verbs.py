@@ -120,6 +120,21 @@ def test_a_refusal_names_reason_and_fix(server: list[str], capsys: pytest.Captur
     assert "check the key" in shown
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_refused_contract_says_what_is_wrong_and_where(
+    server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    document = tmp_path / "weather.json"
+    document.write_text("{}")
+    assert run(*server, "contract", "put", str(document), *(["--json"] if as_json else [])) == 2
+    shown = capsys.readouterr().err
+    if as_json:
+        violations = json.loads(shown)["error"]["violations"]
+        assert violations == [{"pointer": "/mapping", "description": "is required"}]
+    else:
+        assert "at /mapping: is required" in shown
+
+
 def test_contracts_are_published_listed_and_shown(
     server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

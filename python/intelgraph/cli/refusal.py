@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -33,17 +34,20 @@ def exit_code_of(error: "IntelGraphError") -> int:
 
 
 def print_refusal(error: "IntelGraphError", *, as_json: bool) -> None:
-    """Prints the error with its fix to standard error."""
+    """Prints the error, each place that it names, and its fix to standard error."""
     if as_json:
         facts = {
             "reason": error.reason,
             "message": error.message,
             "fix": error.fix,
             "metadata": error.metadata,
+            "violations": [asdict(violation) for violation in error.violations],
         }
         sys.stderr.write(json.dumps({"error": facts}, ensure_ascii=False) + "\n")
         return
     console = Console(stderr=True, highlight=False)
     console.print(f"[bold red]{error.reason}[/] {escape(error.message)}")
+    for violation in error.violations:
+        console.print(f"  {escape(str(violation))}")
     if error.fix:
         console.print(f"[bold]fix[/] {escape(error.fix)}")
