@@ -48,7 +48,7 @@ class Contracts(FakeContracts):
 
 
 class Quarantine(FakeQuarantine):
-    """One entry, with a report."""
+    """One entry, with a report, made by the first batch of stream `s`."""
 
     async def GetQuarantine(  # noqa: N802 - the wire's name
         self, request: quarantine_pb2.GetQuarantineRequest, context: Any
@@ -58,7 +58,11 @@ class Quarantine(FakeQuarantine):
         )
         return quarantine_pb2.GetQuarantineResponse(
             entry=quarantine_pb2.QuarantineEntry(
-                quarantine_id=ENTRY, state=quarantine_pb2.QUARANTINE_STATE_QUARANTINED
+                quarantine_id=ENTRY,
+                state=quarantine_pb2.QUARANTINE_STATE_QUARANTINED,
+                stream_id="s",
+                sequence=1,
+                records=1,
             ),
             report=contract_pb2.ViolationReport(violations=[violation]),
         )
@@ -106,7 +110,7 @@ def test_the_summary_says_what_was_quarantined_and_why(
 ) -> None:
     file = tmp_path / "a.csv"
     file.write_text("n\n1\nNA\n")
-    assert run("--server", address, "ingest", "d", str(file)) == 1
+    assert run("--server", address, "ingest", "d", str(file), "--stream-id", "s") == 1
     shown = capsys.readouterr().out
     assert "send an integer" in shown
     assert "quarantine show" in shown
@@ -115,13 +119,45 @@ def test_the_summary_says_what_was_quarantined_and_why(
 def test_json_is_one_document(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "a.csv"
     file.write_text("n\n1\nNA\n1,2\n")
-    assert run("--server", address, "ingest", "d", str(file), "--json") == 1
+    assert run("--server", address, "ingest", "d", str(file), "--stream-id", "s", "--json") == 1
     summary = json.loads(capsys.readouterr().out)
     assert (summary["sent"], summary["accepted"], summary["quarantined"]) == (2, 1, 1)
     assert summary["unreadable"] == 1
+    (problem,) = summary["unreadable_lines"]
+    assert (problem["file"], problem["count"], problem["first_lines"]) == ("a.csv", 1, [4])
+    assert (summary["waited_already"], summary["waited_in"]) == (0, [])
     assert summary["quarantine_ids"] == [ENTRY]
     (rule,) = summary["broken_rules"]
     assert rule == {"rule": "type", "pointer": "/n", "count": 1, "found": "null", "fix": "send an integer"}
+
+
+def test_records_that_waited_already_are_counted_and_no_rule_is_guessed(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("n\nNA\nNA\n")
+    asked = ("--server", address, "ingest", "d", str(file), "--stream-id", "another")
+    assert run(*asked, "--json") == 1
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["quarantined"], summary["waited_already"]) == (2, 2)
+    assert (summary["broken_rules"], summary["quarantine_ids"]) == ([], [])
+    assert summary["waited_in"] == [ENTRY]
+    assert run(*asked) == 1
+    shown = capsys.readouterr().out
+    assert "2 records waited in quarantine already" in shown
+    assert ENTRY in shown
+    assert "send an integer" not in shown
+
+
+def test_a_batch_of_new_and_waiting_records_says_how_many_waited(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("n\nNA\nNA\nNA\n")
+    assert run("--server", address, "ingest", "d", str(file), "--stream-id", "s", "--json") == 1
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["quarantined"], summary["waited_already"]) == (3, 2)
+    assert summary["quarantine_ids"] == [ENTRY]
 
 
 def test_several_files_share_one_stream(address: str, gateway: FakeGateway, tmp_path: Path) -> None:

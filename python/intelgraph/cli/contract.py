@@ -18,6 +18,7 @@ from intelgraph.cli.csv_records import DEFAULT_NULLS, column_types
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.moments import format_moment
 from intelgraph.cli.record_source import STANDARD_INPUT, Format, open_source
+from intelgraph.cli.unreadable import count_of_lines
 from intelgraph.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -202,5 +203,5 @@ def _verdict(valid: int, invalid: int, unreadable: int, rules: list[BrokenRule])
     style = "yellow" if invalid or unreadable else "green"
     line = Text(f"{valid:,} records satisfy the contract, {invalid:,} do not", style)
     if unreadable:
-        line.append(f"; {unreadable:,} lines hold no record")
+        line.append(f"; {count_of_lines(unreadable)} no record")
     return Group(line, broken_rules_table(rules, "What they break")) if rules else Group(line)

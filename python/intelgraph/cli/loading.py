@@ -13,7 +13,6 @@ from intelgraph.client import Outcome, OutcomeStatus, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
 
     from intelgraph.cli.record_source import RecordSource
     from intelgraph.cli.unreadable import Unreadable
@@ -35,13 +34,15 @@ class Destination:
 class Loaded:
     """What came of one source."""
 
+    source: str
+    """Name of the file."""
     destination: Destination
     totals: Totals
     seconds: float
     ack_seconds: tuple[float, ...]
     """For each batch, from sending to its answer."""
-    quarantine_ids: tuple[UUID, ...]
-    """The entries that this load has made."""
+    quarantined: tuple[Outcome, ...]
+    """Of each batch with records in quarantine."""
     rejections: tuple[Outcome, ...]
     unreadable: Unreadable
     reconnects: int
@@ -84,7 +85,7 @@ async def load(
     `observe` is told, after each batch, the sums and the bytes read so far. Raises what ends the stream.
     """
     ack_seconds: list[float] = []
-    quarantine_ids: list[UUID] = []
+    quarantined: list[Outcome] = []
     rejections: list[Outcome] = []
 
     def settled(outcome: Outcome) -> None:
@@ -93,7 +94,7 @@ async def load(
         if outcome.status is OutcomeStatus.REJECTED:
             rejections.append(outcome)
         if outcome.quarantine_id is not None:
-            quarantine_ids.append(outcome.quarantine_id)
+            quarantined.append(outcome)
         observe(stream.totals, source.position())
 
     stream = client.stream(
@@ -110,11 +111,12 @@ async def load(
         totals = await stream.flush()
         seconds = time.monotonic() - began
     return Loaded(
+        source=source.name,
         destination=destination,
         totals=totals,
         seconds=seconds,
         ack_seconds=tuple(ack_seconds),
-        quarantine_ids=tuple(quarantine_ids),
+        quarantined=tuple(quarantined),
         rejections=tuple(rejections),
         unreadable=source.unreadable,
         reconnects=stream.reconnects,

@@ -30,3 +30,8 @@ class Unreadable:
     def problems(self) -> dict[str, tuple[int, tuple[int, ...]]]:
         """For each problem, how often it occurred and the first lines it occurred on."""
         return {problem: (self._counts[problem], tuple(self._lines[problem])) for problem in self._counts}
+
+
+def count_of_lines(count: int) -> str:
+    """The subject of a sentence about what lines hold, with its verb."""
+    return "1 line holds" if count == 1 else f"{count:,} lines hold"
