@@ -53,6 +53,31 @@ def test_get_as_of_a_moment(
     assert shown["operation"] == "update"
 
 
+def test_a_moment_beyond_64_bits_is_bad_usage(server: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for moment in ("9" * 23, str(1 << 63), str(-(1 << 63) - 1)):
+        assert run(*server, "entity", "get", "weather", "EWR", f"--valid={moment}") == 2
+        assert "64 bits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--ca", "--certificate", "--key"])
+def test_a_tls_file_that_is_not_there_is_bad_usage(
+    server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert run(*server, option, str(tmp_path / "absent.pem"), "entity", "get", "weather", "EWR") == 2
+    shown = capsys.readouterr().err
+    assert option in shown
+    assert "No such file" in shown
+
+
+def test_a_certificate_without_its_key_is_bad_usage(
+    server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "client.pem"
+    file.touch()
+    assert run(*server, "--certificate", str(file), "entity", "get", "weather", "EWR") == 2
+    assert "--key" in capsys.readouterr().err
+
+
 TEXT_KEY = b'{"schema":{"properties":{"faa":{"type":"string"}}},"mapping":{"entity":{"key":["/faa"]}}}'
 NUMBER_KEY = TEXT_KEY.replace(b'"string"', b'"integer"')
 

@@ -65,9 +65,24 @@ class Invocation:
     def _tls(self) -> "Tls | None":
         from intelgraph.client import Tls
 
+        for option, file in (("--ca", self.ca), ("--certificate", self.certificate), ("--key", self.key)):
+            if file is not None:
+                _require_readable(option, file)
+        if (self.certificate is None) != (self.key is None):
+            raise typer.BadParameter("--certificate and --key go together: a client proves itself with both")
         if self.ca is None and self.certificate is None:
             return None
         return Tls(ca=self.ca, certificate=self.certificate, key=self.key)
+
+
+def _require_readable(option: str, file: Path) -> None:
+    try:
+        with file.open("rb"):
+            return
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{option} {file}: {error.strerror or error}; name a readable PEM file"
+        ) from error
 
 
 def invocation(context: typer.Context) -> Invocation:

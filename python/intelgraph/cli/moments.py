@@ -1,18 +1,26 @@
 """Moments on the command line: ISO 8601, or microseconds since the Unix epoch."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import typer
 
 from intelgraph.client import from_us, to_us
 
+_BOUND: Final = 1 << 63
+"""Moments travel as int64 (`entity.proto`)."""
+
 
 def parse_moment(text: str) -> int:
     """Microseconds since the Unix epoch; a moment without time zone is UTC. Raises BadParameter."""
     try:
-        return int(text)
+        moment_us = int(text)
     except ValueError:
         pass
+    else:
+        if not -_BOUND <= moment_us < _BOUND:
+            raise typer.BadParameter("is beyond 64 bits of microseconds since the Unix epoch")
+        return moment_us
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
