@@ -79,6 +79,26 @@ def test_unknown_verb_is_bad_usage() -> None:
     assert "ingset" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments", [["ingset"], ["entity", "get", "weather"], ["entity", "get", "d", "k", "--valid", "soon"]]
+)
+def test_bad_usage_as_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json"])
+    assert ended.value.code == 2
+    told = json.loads(capsys.readouterr().err)["error"]
+    assert told["reason"] == "BAD_USAGE"
+    assert told["message"]
+
+
+def test_exit_codes_of_findings_and_help_are_the_same_under_json(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["--help", "--json"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert not ended.value.code
+        assert "Usage:" in capsys.readouterr().out
+
+
 def test_every_class_of_error_has_an_exit_code() -> None:
     def code(kind: type[IntelGraphError]) -> int:
         return exit_code_of(kind("REASON", "message"))
@@ -88,7 +108,7 @@ def test_every_class_of_error_has_an_exit_code() -> None:
 
 
 def test_refusal_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse(_arguments: list[str]) -> None:
+    def refuse(_arguments: list[str], *, standalone_mode: bool) -> None:
         raise errors.NotFound(
             "THING_NOT_FOUND",
             "no such thing",

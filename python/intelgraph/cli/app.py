@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from intelgraph import __version__
 from intelgraph.cli.invocation import Invocation
@@ -120,15 +121,19 @@ def shared(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
     try:
-        app(hoist_shared_options(given))
+        # Only for people does Typer print what is wrong with the usage, and end the process.
+        sys.exit(app(hoist_shared_options(given), standalone_mode=not as_json))
     except Exception as error:
         # Imported only now: it brings gRPC along, and --help does not need that.
-        from intelgraph.errors import IntelGraphError
+        from intelgraph.errors import IntelGraphError, InvalidArgument
 
+        if isinstance(error, TyperException):
+            error = InvalidArgument("BAD_USAGE", error.format_message(), fix="see the verb's --help")
         if not isinstance(error, IntelGraphError):
             raise
-        print_refusal(error, as_json="--json" in given)
+        print_refusal(error, as_json=as_json)
         sys.exit(exit_code_of(error))
 
 

@@ -251,7 +251,9 @@ async def _locked(connection: "Connection", name: str, *, unless: TenantState | 
     """
     row = await connection.fetchrow("SELECT * FROM tenant WHERE name = $1 FOR NO KEY UPDATE", name)
     if row is None:
-        raise NotFound("TENANT_NOT_FOUND", f"there is no tenant {name}", fix="list the tenants")
+        raise NotFound(
+            "TENANT_NOT_FOUND", f"there is no tenant {name}", fix="`intelgraph tenants list` names them"
+        )
     tenant = _tenant(row)
     if tenant.state is TenantState.OFFBOARDED and unless is not TenantState.OFFBOARDED:
         raise FailedPrecondition(
