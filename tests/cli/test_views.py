@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from intelgraph.cli.broken_rules import sum_up
-from intelgraph.cli.entity_view import change_line, diff_table
+from intelgraph.cli.entity_view import change_line, diff_for_people, diff_table
 from intelgraph.cli.moments import format_moment, parse_moment
 from intelgraph.client import EntityDiff, Violation, ViolationReport
 
@@ -52,6 +52,12 @@ def test_a_difference_is_a_table() -> None:
     assert "/temp" in shown
     assert "39.02" in shown
     assert "37.4" in shown
+
+
+@pytest.mark.parametrize("changes", [b"", b"[]"])
+def test_no_difference_is_said_in_a_sentence(changes: bytes) -> None:
+    assert "known" in str(diff_for_people(EntityDiff(None, None, b"[]", changes, 9)))
+    assert diff_for_people(EntityDiff(None, None, b"[]", CHANGES, 9)).__class__.__name__ == "Table"
 
 
 def violation(count: int, found: str) -> Violation:

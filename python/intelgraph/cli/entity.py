@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -12,7 +12,7 @@ from rich.console import Console
 from intelgraph.cli.entity_key import read_key
 from intelgraph.cli.entity_view import (
     diff_as_json,
-    diff_table,
+    diff_for_people,
     entry_as_json,
     entry_line,
     history_table,
@@ -22,9 +22,6 @@ from intelgraph.cli.entity_view import (
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.moments import parse_moment
 from intelgraph.client import AsOf
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     add_completion=False,
@@ -122,7 +119,7 @@ def diff(
             AsOf(from_recorded, from_),
             AsOf(to_recorded, to),
         )
-    called.show(diff_as_json(found), lambda: diff_table(found))
+    called.show(diff_as_json(found), lambda: diff_for_people(found))
 
 
 @app.command()

@@ -95,6 +95,18 @@ def diff_as_json(diff: EntityDiff) -> dict[str, Any]:
     }
 
 
+def diff_for_people(diff: EntityDiff) -> RenderableType:
+    """A difference, or that there is none."""
+    if orjson.loads(diff.changes or b"[]"):
+        return diff_table(diff)
+    if diff.before is None and diff.after is None:
+        return Text("Nothing is known of the entity at either moment.")
+    return Text(
+        f"No difference: the version valid from {_moment_of(diff.before)} and the one valid from"
+        f" {_moment_of(diff.after)} say the same."
+    )
+
+
 def diff_table(diff: EntityDiff) -> Table:
     """A difference, one changed place a row."""
     table = Table()
