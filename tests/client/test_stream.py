@@ -175,6 +175,36 @@ async def test_gives_up_on_a_gateway_that_refuses_for_ever(gateway: FakeGateway)
         assert refused.value.reason == "RATE_LIMIT"
 
 
+async def test_says_what_it_waits_for_until_the_gateway_takes_batches_again(
+    client: AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.react = lambda sequence: Reaction.REFUSE
+    async with client.stream("weather", "s", producer="test") as stream:
+
+        def reason() -> str | None:
+            return stream.waits_for.reason if stream.waits_for is not None else None
+
+        assert reason() is None
+        await stream.send(documents(3))
+        await eventually(lambda: reason() == "RATE_LIMIT")
+        gateway.react = lambda sequence: Reaction.COMMIT
+        await stream.flush()
+        assert reason() is None
+
+
+async def test_the_longest_document_is_sent_and_one_beyond_is_refused(
+    client: AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.max_batch_bytes = 1 << 15
+    async with client.stream("weather", "s", producer="test") as stream:
+        longest = b'"%s"' % (b"x" * (stream.most_document_bytes - 2))
+        await stream.send(longest)
+        with pytest.raises(errors.InvalidArgument, match="RECORD_TOO_LARGE"):
+            await stream.send(longest + b" ")
+        await stream.flush()
+    assert gateway.streams["s"].documents == [longest]
+
+
 async def test_a_rejected_batch_is_an_outcome(client: AsyncClient, gateway: FakeGateway) -> None:
     gateway.react = lambda sequence: Reaction.REJECT if sequence == 2 else Reaction.COMMIT
     settled: list[Outcome] = []

@@ -74,6 +74,12 @@ def encode_record(record: Record, index: int) -> bytes:
     return _upsert_head(len(document)) + document
 
 
+def longest_document(max_batch_bytes: int) -> int:
+    """Bytes of the longest document that a batch of `max_batch_bytes` holds beside its frame."""
+    room = max_batch_bytes - BATCH_OVERHEAD
+    return room - len(_upsert_head(room))
+
+
 def encode_key(key: EntityKeyJson) -> bytes:
     """The key's JSON text. Raises TypeError for what orjson cannot serialise."""
     return key if isinstance(key, bytes) else orjson.dumps(key, default=_mapping_as_dict)

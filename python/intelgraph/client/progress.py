@@ -33,6 +33,8 @@ class Progress:
         self.times_opened = 0
         self.closing = False
         self.failure: Exception | None = None
+        self.waits_for: IntelGraphError | None = None
+        """What the gateway refused with since it last settled a batch or opened the stream."""
         self._on_outcome = on_outcome
         self._subscribers: list[Outcomes] = []
         self._unobserved: IntelGraphError | None = None
@@ -41,6 +43,7 @@ class Progress:
         """A connection is open. Raises as `Window.opened` does."""
         settled = self.window.opened(opened.last_committed_sequence, opened.credit_bytes)
         self.opened = opened
+        self.waits_for = None
         self.times_opened += 1
         for batch in settled:
             self._settle(
@@ -135,6 +138,7 @@ class Progress:
 
     def _settle(self, outcome: Outcome) -> None:
         self.totals = self.totals.plus(outcome)
+        self.waits_for = None
         if self._on_outcome is None and not self._subscribers:
             self._unobserved = self._unobserved or outcome.error
         if self._on_outcome is not None:

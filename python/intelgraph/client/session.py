@@ -123,6 +123,7 @@ class Session:
 
     async def _wait_out(self, error: IntelGraphError) -> None:
         # Nothing is in flight, so no answer is missed meanwhile.
+        self._progress.waits_for = error
         await self._patience.wait(error)
         self._progress.window.resume()
         self._progress.signal.changed()

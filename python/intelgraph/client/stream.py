@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from intelgraph.client.batching import BatchBuilder, BatchLimits
 from intelgraph.client.failures import is_transient
-from intelgraph.client.frames import Delete, Record, encode_record
+from intelgraph.client.frames import Delete, Record, encode_record, longest_document
 from intelgraph.client.outcomes import Outcome, Outcomes, Totals
 from intelgraph.client.progress import Progress
 from intelgraph.client.retry import Patience, RetryPolicy
@@ -179,6 +179,16 @@ class RecordStream:
         return self._opened.contract_digest
 
     @property
+    def most_document_bytes(self) -> int:
+        """Length of the longest JSON document that a batch holds; `send` refuses one beyond."""
+        return longest_document(self._opened.limits.max_batch_bytes)
+
+    @property
+    def waits_for(self) -> IntelGraphError | None:
+        """Why the gateway takes nothing at this moment, though it may again by itself; None while it does."""
+        return self._progress.waits_for
+
+    @property
     def unanswered_records(self) -> int:
         """Number of records that were taken and are not settled."""
         return self._open_builder.records_taken - self.totals.sent
@@ -297,6 +307,7 @@ class RecordStream:
                     if not is_transient(error):
                         raise
                     _log.warning("stream %s: %s; connecting again", self._opening.stream_id, error.reason)
+                    self._progress.waits_for = error
                     await self._patience.wait(error)
                 else:
                     return
