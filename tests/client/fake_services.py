@@ -49,6 +49,7 @@ class FakeEntities(entity_pb2_grpc.EntityServiceServicer):
         self.unavailable = 0
         self.last_seq = 10
         self.cut_after = 3
+        self.cuts_before_answer = 0
         self.delay = 0.0
 
     async def Get(self, request: entity_pb2.GetRequest, context: Any) -> entity_pb2.GetResponse:  # noqa: N802 - the wire's name
@@ -83,6 +84,9 @@ class FakeEntities(entity_pb2_grpc.EntityServiceServicer):
         self, request: entity_pb2.ChangesRequest, context: Any
     ) -> AsyncIterator[entity_pb2.ChangesResponse]:
         self.requests.append(request)
+        if self.cuts_before_answer:
+            self.cuts_before_answer -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
         after = request.after_seq
         for _ in range(self.cut_after):
             if after >= self.last_seq:

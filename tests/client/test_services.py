@@ -89,6 +89,18 @@ async def test_changes_come_in_batches_too(client: AsyncClient) -> None:
     assert feed.resume_after_seq == 10
 
 
+async def test_a_feed_says_once_that_the_gateway_is_away_and_once_that_it_is_back(
+    client: AsyncClient, services: FakeServices, caplog: pytest.LogCaptureFixture
+) -> None:
+    services.entities.cuts_before_answer = 4
+    assert [entry.version.seq async for entry in client.entities.changes(8, until_now=True)] == [9]
+    assert len(services.entities.requests) == 5
+    away, back = [record.getMessage() for record in caplog.records if record.name == "intelgraph.client"]
+    assert "GATEWAY_UNREACHABLE" in away
+    assert "fix: check that the gateway is running" in away
+    assert "back" in back
+
+
 async def test_a_gateway_that_restarts_is_asked_again(client: AsyncClient, services: FakeServices) -> None:
     services.entities.unavailable = 2
     assert (await client.entities.get("weather", "EWR")).seq == 1

@@ -52,6 +52,8 @@ class ChangeFeed(AsyncIterator[HistoryEntry]):
         )
         self._token: AccessToken | None = None
         self._denied = False
+        self._away_for = ""
+        """Reason that was logged since the feed last gave something."""
 
     @property
     def resume_after_seq(self) -> int:
@@ -102,8 +104,14 @@ class ChangeFeed(AsyncIterator[HistoryEntry]):
             except IntelGraphError as error:
                 if not is_transient(error):
                     raise
-                _log.warning("change feed: %s; connecting again", error.reason)
+                self._log_away(error)
                 await self._patience.wait(error)
+
+    def _log_away(self, error: IntelGraphError) -> None:
+        """Once for each reason, however many attempts follow each other."""
+        if error.reason != self._away_for:
+            self._away_for = error.reason
+            _log.warning("change feed: %s; connecting until it is back", error)
 
     async def _read(self) -> entity_pb2.ChangesResponse:
         if self._call is None:
@@ -126,4 +134,7 @@ class ChangeFeed(AsyncIterator[HistoryEntry]):
             raise StopAsyncIteration
         self._patience.restore()
         self._denied = False
+        if self._away_for:
+            self._away_for = ""
+            _log.warning("change feed: is back, and goes on after change %d", self._received)
         return response
