@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,52 @@ def test_a_gateway_that_is_not_there_ends_with_3(tmp_path: Path, capsys: pytest.
 def test_a_file_that_is_not_there_ends_with_2(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--server", address, "ingest", "d", "absent.csv") == 2
     assert "FILE_UNREADABLE" in capsys.readouterr().err
+
+
+def test_a_record_that_no_batch_holds_does_not_end_the_load(
+    address: str, gateway: FakeGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.max_batch_bytes = 1 << 15
+    file = tmp_path / "a.ndjson"
+    file.write_bytes(b'{"n":1}\n{"n":"%s"}\n{"n":3}\n' % (b"x" * (1 << 15)))
+    assert run("--server", address, "ingest", "d", str(file), "--stream-id", "s") == 1
+    assert gateway.streams["s"].documents == [b'{"n":1}', b'{"n":3}']
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "a.ndjson: 1 line holds no record: a record beyond" in shown
+    assert "(line 2)" in shown
+
+
+def test_no_file_is_read_where_another_is_not_there(
+    address: str, gateway: FakeGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.ndjson"
+    file.write_bytes(b'{"n":1}\n')
+    assert run("--server", address, "ingest", "d", str(file), "absent.csv") == 2
+    assert "absent.csv" in capsys.readouterr().err
+    assert not gateway.openings
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_interrupted_load_says_how_to_go_on(
+    address: str,
+    gateway: FakeGateway,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    as_json: bool,
+) -> None:
+    def interrupt(_sequence: int) -> Reaction:
+        signal.raise_signal(signal.SIGINT)
+        return Reaction.DROP_BEFORE_COMMIT
+
+    gateway.react = interrupt
+    file = tmp_path / "a.ndjson"
+    file.write_bytes(b'{"n":1}\n')
+    assert run("--server", address, "ingest", "d", str(file), *(["--json"] if as_json else [])) == 130
+    told = capsys.readouterr().err
+    stream_id = gateway.openings[0].stream_id
+    assert stream_id in told
+    if as_json:
+        error = json.loads(told)["error"]
+        assert error["metadata"] == {"dataset": "d", "stream_id": stream_id}
+    else:
+        assert "--stream-id" in told

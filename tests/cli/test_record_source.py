@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from intelgraph import errors
-from intelgraph.cli.record_source import STANDARD_INPUT, Format, open_source
+from intelgraph.cli.record_source import STANDARD_INPUT, Format, open_source, require_readable
 
 
 def records(path: Path, format_: Format | None = None) -> list[bytes]:
@@ -57,3 +57,35 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidArgument, match="FILE_UNREADABLE") as refused:
         records(tmp_path / "absent.csv")
     assert "absent.csv" in refused.value.message
+
+
+def test_ndjson_may_begin_with_a_mark(tmp_path: Path) -> None:
+    file = tmp_path / "a.ndjson"
+    file.write_bytes(b'\xef\xbb\xbf{"a":1}\n{"b":2}\n')
+    assert records(file) == [b'{"a":1}', b'{"b":2}']
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.ndjson", b'\n{"a":"long, too long"}\n{}\n'), ("a.csv", b"a\nlong too long\n1\n")]
+)
+def test_a_record_that_no_batch_holds_is_named_by_its_line(tmp_path: Path, name: str, text: bytes) -> None:
+    file = tmp_path / name
+    file.write_bytes(text)
+    with open_source(file, None, {}, ()) as source:
+        assert len(list(source.records_within(10))) == 1
+        ((count, lines),) = source.unreadable.problems.values()
+    assert (count, lines) == (1, (2,))
+
+
+def test_files_are_looked_at_before_the_first_is_read(tmp_path: Path) -> None:
+    good = tmp_path / "a.csv"
+    good.touch()
+    (tmp_path / "d.csv").mkdir()
+    require_readable([good, STANDARD_INPUT], None)
+    for wrong, reason in (
+        ("absent.csv", "FILE_UNREADABLE"),
+        ("d.csv", "FILE_UNREADABLE"),
+        ("a.t", "FORMAT_UN"),
+    ):
+        with pytest.raises(errors.InvalidArgument, match=reason):
+            require_readable([good, tmp_path / wrong], None)

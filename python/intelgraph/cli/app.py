@@ -1,7 +1,7 @@
 """`intelgraph`: the verbs, the options that all of them share, and how errors end.
 
 Exit codes: 0 done, 1 findings, 2 bad input or usage, 3 the gateway is unreachable or failed, 64 wrong
-configuration.
+configuration, 130 `ingest` was interrupted.
 """
 
 import importlib

@@ -71,6 +71,11 @@ class CsvRecords:
             _Column(_CONVERTERS[types.get(name, ColumnType.TEXT)], nulls) for name in self.header
         ]
 
+    @property
+    def line(self) -> int:
+        """Line that the newest row ends on, from 1."""
+        return self._rows.line_num
+
     def __iter__(self) -> Iterator[bytes]:
         header, columns, rows = self.header, self._columns, self._rows
         while (row := self._next_row()) is not None:

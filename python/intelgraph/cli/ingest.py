@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,11 +15,15 @@ from intelgraph.cli.load_progress import LoadProgress
 from intelgraph.cli.load_quarantine import load_quarantine
 from intelgraph.cli.load_summary import LoadSummary
 from intelgraph.cli.loading import Destination, load, new_stream_id, producer_of_this_host
-from intelgraph.cli.record_source import STANDARD_INPUT, Format, open_source
-from intelgraph.errors import PermissionDenied
+from intelgraph.cli.record_source import STANDARD_INPUT, Format, open_source, require_readable
+from intelgraph.cli.refusal import print_refusal
+from intelgraph.errors import Aborted, PermissionDenied
 
 if TYPE_CHECKING:
     from intelgraph.client import AsyncClient
+
+EXIT_INTERRUPTED: Final = 130
+"""As shells report a process that SIGINT ended."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -76,7 +80,12 @@ def ingest(
         format=format_,
         nulls=frozenset(null if null is not None else DEFAULT_NULLS),
     )
-    summary = asyncio.run(_ingest(called, work))
+    require_readable(work.files, work.format)
+    try:
+        summary = asyncio.run(_ingest(called, work))
+    except KeyboardInterrupt as interrupt:
+        print_refusal(_interrupted(work.destination), as_json=called.json)
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupt
     called.show(summary.as_json(), summary.for_people)
     if any(loaded.has_findings for loaded in summary.loads):
         raise typer.Exit(1)
@@ -90,12 +99,22 @@ async def _ingest(called: Invocation, work: _Work) -> LoadSummary:
             for path in work.files:
                 with open_source(path, work.format, types, work.nulls) as source:
                     bar = progress.bar(source.name, source.size)
-                    loads.append(await load(client, work.destination, source, bar.advance))
+                    loads.append(await load(client, work.destination, source, bar.advance, bar.follow))
                     bar.finish()
         try:
             return LoadSummary(loads, await load_quarantine(client, loads))
         except PermissionDenied:
             return LoadSummary(loads, None)
+
+
+def _interrupted(destination: Destination) -> Aborted:
+    return Aborted(
+        "INGEST_INTERRUPTED",
+        f"interrupted; what stream {destination.stream_id} had acknowledged is durable",
+        fix=f"run the same command with --stream-id {destination.stream_id} to go on: records that arrived"
+        " already are counted as duplicate or unchanged, and are not stored again",
+        metadata={"dataset": destination.dataset, "stream_id": destination.stream_id},
+    )
 
 
 async def _column_types(client: AsyncClient, destination: Destination) -> dict[str, ColumnType]:

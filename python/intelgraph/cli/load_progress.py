@@ -13,6 +13,8 @@ from intelgraph.client import Totals
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from intelgraph.client import RecordStream
+
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
@@ -35,6 +37,13 @@ class _Outcomes(ProgressColumn):
         return Text(", ").join(Text(f"{count:,} {name}", style) for count, name, style in counts if count)
 
 
+class _WaitsFor(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        stream: RecordStream | None = task.fields["stream"]
+        error = stream.waits_for if stream is not None else None
+        return Text(f"waiting: {error.reason}" if error is not None else "", style="yellow")
+
+
 class LoadProgress:
     """Bars, one for each source; a context manager."""
 
@@ -44,6 +53,7 @@ class LoadProgress:
             TextColumn("{task.description}", style="bold"),
             BarColumn(bar_width=16),
             _Rate(),
+            _WaitsFor(),
             _Outcomes(),
             console=Console(stderr=True),
             disable=not shown,
@@ -60,7 +70,7 @@ class LoadProgress:
 
     def bar(self, name: str, size: int | None) -> Bar:
         """A bar for a source of `size` bytes; None where that is not known."""
-        return Bar(self._progress, self._progress.add_task(name, total=size, totals=Totals()))
+        return Bar(self._progress, self._progress.add_task(name, total=size, totals=Totals(), stream=None))
 
 
 class Bar:
@@ -74,6 +84,10 @@ class Bar:
         """Shows the sums and the bytes read so far."""
         self._progress.update(self._task, completed=position, totals=totals)
 
+    def follow(self, stream: RecordStream) -> None:
+        """From now on shows why the gateway takes nothing, while it does not."""
+        self._progress.update(self._task, stream=stream)
+
     def finish(self) -> None:
         """Shows that the source is at its end."""
-        self._progress.update(self._task, total=1, completed=1)
+        self._progress.update(self._task, total=1, completed=1, stream=None)

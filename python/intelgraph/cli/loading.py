@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from intelgraph.cli.record_source import RecordSource
     from intelgraph.cli.unreadable import Unreadable
-    from intelgraph.client import AsyncClient
+    from intelgraph.client import AsyncClient, RecordStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,12 @@ async def load(
     destination: Destination,
     source: RecordSource,
     observe: Callable[[Totals, int], None],
+    follow: Callable[[RecordStream], None],
 ) -> Loaded:
     """Sends every record of the source and waits until all are answered.
 
-    `observe` is told, after each batch, the sums and the bytes read so far. Raises what ends the stream.
+    `observe` is told, after each batch, the sums and the bytes read so far; `follow` is given the
+    stream once it is open. A record that no batch holds is counted as unreadable. Raises what ends the stream.
     """
     ack_seconds: list[float] = []
     quarantined: list[Outcome] = []
@@ -107,7 +109,8 @@ async def load(
     )
     began = time.monotonic()
     async with stream:
-        await stream.send(source.records)
+        follow(stream)
+        await stream.send(source.records_within(stream.most_document_bytes))
         totals = await stream.flush()
         seconds = time.monotonic() - began
     return Loaded(

@@ -97,7 +97,7 @@ async def _stream(client: AsyncClient, data: Path, table: Table, progress: LoadP
     with open_table(data, table) as (file, size):
         source = read_source(table.file, file, size, Format.CSV, types, DEFAULT_NULLS)
         bar = progress.bar(table.name, size)
-        loaded = await load(client, destination, source, bar.advance)
+        loaded = await load(client, destination, source, bar.advance, bar.follow)
         bar.finish()
     return loaded
 
