@@ -83,10 +83,8 @@ def broken_rules_table(rules: Sequence[BrokenRule], title: str) -> Table:
     """The rules for people."""
     table = Table(title=title, title_justify="left", title_style="bold yellow")
     table.add_column("times", justify="right")
-    table.add_column("rule")
-    table.add_column("at")
-    table.add_column("found")
-    table.add_column("what to do")
+    for column in ("rule", "at", "found", "what to do"):
+        table.add_column(column, overflow="fold")
     for rule in rules:
         table.add_row(f"{rule.count:,}", rule.rule, rule.pointer or "(record)", rule.found, rule.fix)
     return table

@@ -38,6 +38,8 @@ def version_as_json(version: EntityVersion) -> dict[str, Any]:
 def version_for_people(version: EntityVersion) -> RenderableType:
     """A version with its document."""
     head = Table.grid(padding=(0, 2))
+    head.add_column()
+    head.add_column(overflow="fold")
     head.add_row("entity", f"{version.entity_id}  ({version.dataset})")
     head.add_row("version", f"{version.version}  ({version.operation.name.lower()}, change {version.seq:,})")
     head.add_row("valid from", format_moment(version.valid_at_us))
@@ -70,7 +72,7 @@ def history_table(entries: Sequence[HistoryEntry]) -> Table:
     table.add_column("valid from", overflow="fold")
     table.add_column("recorded", overflow="fold")
     table.add_column("operation")
-    table.add_column("what changed")
+    table.add_column("what changed", overflow="fold")
     for entry in entries:
         version = entry.version
         table.add_row(
@@ -110,9 +112,9 @@ def diff_for_people(diff: EntityDiff) -> RenderableType:
 def diff_table(diff: EntityDiff) -> Table:
     """A difference, one changed place a row."""
     table = Table()
-    table.add_column("at")
-    table.add_column(_moment_of(diff.before), style="red")
-    table.add_column(_moment_of(diff.after), style="green")
+    table.add_column("at", overflow="fold")
+    table.add_column(_moment_of(diff.before), style="red", overflow="fold")
+    table.add_column(_moment_of(diff.after), style="green", overflow="fold")
     for operation, path, *values in orjson.loads(diff.changes or b"[]"):
         shown = [orjson.dumps(value).decode() for value in values]
         match operation:

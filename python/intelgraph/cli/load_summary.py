@@ -90,7 +90,7 @@ class LoadSummary:
 
 def _counts(loads: list[Loaded]) -> Table:
     """One row a source, within 80 columns: the name is folded, numbers are not."""
-    table = Table(header_style="bold", box=None, pad_edge=False)
+    table = Table(header_style="bold", box=None, collapse_padding=True, pad_edge=False)
     table.add_column("from", overflow="fold")
     for column in ("sent", "accepted", "unchanged", "duplicate", "quarantined", "rate", "p95 ack"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -44,7 +44,7 @@ def list_(
         total = client.quarantine.total_records(dataset)
     called.show(
         {"total_records": total, "entries": [_entry_as_json(entry) for entry in entries]},
-        lambda: Group(_entry_table(entries), Text(f"{total:,} records wait altogether")),
+        lambda: Group(entry_table(entries), Text(f"{total:,} records wait altogether")),
     )
 
 
@@ -95,21 +95,20 @@ def _violation_as_json(violation: Violation) -> dict[str, Any]:
     }
 
 
-def _entry_table(entries: list[QuarantineEntry]) -> Table:
-    table = Table()
-    table.add_column("quarantine id", no_wrap=True, min_width=36)  # whole, to be handed to `quarantine show`
-    for column in ("dataset", "records", "recorded", "stream", "batch", "contract"):
-        table.add_column(
-            column, justify="right" if column in {"records", "batch"} else "left", overflow="fold"
-        )
+def entry_table(entries: list[QuarantineEntry]) -> Table:
+    """Entries, one a row, within 80 columns; identifiers are whole, since they are there to be handed on."""
+    table = Table(header_style="bold", box=None, collapse_padding=True, pad_edge=False)
+    table.add_column("quarantine id, stream, recorded", min_width=36, overflow="fold")
+    table.add_column("batch", justify="right", no_wrap=True)
+    table.add_column("dataset", overflow="fold")
+    table.add_column("records", justify="right", no_wrap=True)
+    table.add_column("contract", min_width=8, overflow="fold")
     for entry in entries:
         table.add_row(
-            str(entry.quarantine_id),
+            Text(f"{entry.quarantine_id}\n{entry.stream_id}\n{format_moment(entry.recorded_us)}"),
+            f"{entry.sequence:,}",
             entry.dataset,
             f"{entry.records:,}",
-            format_moment(entry.recorded_us),
-            entry.stream_id,
-            f"{entry.sequence:,}",
             entry.contract_version,
         )
     return table
@@ -117,7 +116,7 @@ def _entry_table(entries: list[QuarantineEntry]) -> Table:
 
 def _detail_for_people(detail: QuarantineDetail) -> RenderableType:
     parts: list[RenderableType] = [
-        _entry_table([detail.entry]),
+        entry_table([detail.entry]),
         broken_rules_table(sum_up([detail.report]), "What the records break"),
     ]
     for record in detail.records:

@@ -53,7 +53,7 @@ def list_tenants(context: typer.Context) -> None:
     call = invocation(context)
     with call.client(_OPERATOR) as client:
         tenants = list(client.tenants.list())
-    call.show([_facts(tenant) for tenant in tenants], lambda: _table(tenants))
+    call.show([_facts(tenant) for tenant in tenants], lambda: tenant_table(tenants))
 
 
 @app.command()
@@ -103,7 +103,7 @@ def _act(context: typer.Context, change: "Callable[[Client], Tenant]") -> None:
     call = invocation(context)
     with call.client(_OPERATOR) as client:
         tenant = change(client)
-    call.show(_facts(tenant), lambda: _table([tenant]))
+    call.show(_facts(tenant), lambda: tenant_table([tenant]))
 
 
 def _facts(tenant: "Tenant") -> dict[str, Any]:
@@ -116,10 +116,12 @@ def _facts(tenant: "Tenant") -> dict[str, Any]:
     }
 
 
-def _table(tenants: "Iterable[Tenant]") -> Table:
-    table = Table("tenant", "state", "streams", "records/s", "in flight", "quarantine", "cache", "created")
-    for column in table.columns:
-        column.no_wrap = True
+def tenant_table(tenants: "Iterable[Tenant]") -> Table:
+    """Tenants with their limits, one a row."""
+    table = Table(header_style="bold", box=None, collapse_padding=True, pad_edge=False)
+    table.add_column("tenant", overflow="fold")  # whole: it is what the other verbs take
+    for column in ("state", "streams", "records/s", "in flight", "quarantine", "cache", "created"):
+        table.add_column(column, no_wrap=True)
     for tenant in tenants:
         limits = tenant.limits
         table.add_row(
