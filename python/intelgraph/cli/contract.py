@@ -191,7 +191,10 @@ def _contract_table(contracts: list[Contract]) -> Table:
 
 
 def _contract_columns() -> Table:
-    return Table("dataset", "version", "published", "digest (SHA-256)")
+    table = Table()
+    for column in ("dataset", "version", "published", "digest (SHA-256)"):
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _contract_cells(contract: Contract) -> tuple[str, str, str, str]:
