@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from intelgraph.errors import InvalidArgument
+from intelgraph.errors import FailedPrecondition, InvalidArgument
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.tenant_service import TenantService
 from intelgraph.gateway.v1 import tenant_pb2
 from intelgraph.storage.database import Database
-from intelgraph.tenants.registry import TenantRegistry
+from intelgraph.tenants.registry import TenantRegistry, TenantState
 
 CONTEXT: Any = None  # the handlers do not look at it
 
 
 async def test_an_operator_creates_limits_suspends_and_offboards(database: Database) -> None:
-    service = TenantService(TenantRegistry(database))
+    service = TenantService(TenantRegistry(database), "local")
     created = await service.CreateTenant(
         tenant_pb2.CreateTenantRequest(name="acme", limits=tenant_pb2.TenantLimits(streams=2)), CONTEXT
     )
@@ -38,10 +38,26 @@ async def test_an_operator_creates_limits_suspends_and_offboards(database: Datab
     assert gone.tenant.state == tenant_pb2.TENANT_STATE_OFFBOARDED
 
 
+async def test_the_platform_tenant_stays_active(database: Database) -> None:
+    registry = TenantRegistry(database)
+    await registry.ensure("local")
+    service = TenantService(registry, "local")
+    with pytest.raises(FailedPrecondition, match="PLATFORM_TENANT"):
+        await service.SuspendTenant(tenant_pb2.SuspendTenantRequest(name="local"), CONTEXT)
+    with pytest.raises(FailedPrecondition, match="PLATFORM_TENANT"):
+        await service.OffboardTenant(tenant_pb2.OffboardTenantRequest(name="local"), CONTEXT)
+    assert (await TenantRegistry(database).get("local")).state is TenantState.ACTIVE
+
+    # One that was suspended past the gateway, or under another setting, is let go on.
+    await registry.suspend("local")
+    resumed = await service.SuspendTenant(tenant_pb2.SuspendTenantRequest(name="local", resume=True), CONTEXT)
+    assert resumed.tenant.state == tenant_pb2.TENANT_STATE_ACTIVE
+
+
 async def test_tenants_are_listed_page_by_page(database: Database) -> None:
     registry = TenantRegistry(database)
     tenants = [await registry.create(f"t{number}") for number in range(5)]
-    service = TenantService(registry)
+    service = TenantService(registry, "local")
     request = tenant_pb2.ListTenantsRequest(page_size=2)
     listed: list[str] = []
     while not listed or request.page_token:

@@ -61,7 +61,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 yield Parts(
                     authenticator=authenticator,
                     services=[
-                        *_services(tenants),
+                        *_services(tenants, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator),
                     ],
                     checks={"postgres": partial(_use, database)},
@@ -84,8 +84,8 @@ def token_verifier(settings: Settings) -> TokenVerifier | None:
     return TokenVerifier(keys, settings.auth.audience, settings.auth.issuer, settings.auth.leeway_s)
 
 
-def _services(tenants: TenantRegistry) -> list[Service]:
-    tenant_service = TenantService(tenants)
+def _services(tenants: TenantRegistry, platform_tenant: str) -> list[Service]:
+    tenant_service = TenantService(tenants, platform_tenant)
     return [
         Service(
             "intelgraph.gateway.v1.TenantService",

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from intelgraph.errors import FailedPrecondition
 from intelgraph.gateway.identity import current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import tenant_pb2, tenant_pb2_grpc
@@ -26,8 +27,10 @@ _STATES: Final = {
 class TenantService(tenant_pb2_grpc.TenantServiceServicer):
     """For operators, across tenants: the caller's own tenant only tells who asks."""
 
-    def __init__(self, registry: TenantRegistry) -> None:
+    def __init__(self, registry: TenantRegistry, platform_tenant: str) -> None:
+        """`platform_tenant` is the name of the tenant that administers the others: it stays active."""
         self._registry = registry
+        self._platform_tenant = platform_tenant
 
     async def CreateTenant(  # noqa: N802 (gRPC's name)
         self, request: tenant_pb2.CreateTenantRequest, context: "Context"
@@ -57,14 +60,29 @@ class TenantService(tenant_pb2_grpc.TenantServiceServicer):
     async def SuspendTenant(  # noqa: N802 (gRPC's name)
         self, request: tenant_pb2.SuspendTenantRequest, context: "Context"
     ) -> tenant_pb2.SuspendTenantResponse:
-        move = self._registry.resume if request.resume else self._registry.suspend
-        return tenant_pb2.SuspendTenantResponse(tenant=_message(await move(request.name)))
+        if request.resume:
+            return tenant_pb2.SuspendTenantResponse(
+                tenant=_message(await self._registry.resume(request.name))
+            )
+        self._require_not_platform(request.name)
+        return tenant_pb2.SuspendTenantResponse(tenant=_message(await self._registry.suspend(request.name)))
 
     async def OffboardTenant(  # noqa: N802 (gRPC's name)
         self, request: tenant_pb2.OffboardTenantRequest, context: "Context"
     ) -> tenant_pb2.OffboardTenantResponse:
+        self._require_not_platform(request.name)
         tenant = await self._registry.offboard(request.name)
         return tenant_pb2.OffboardTenantResponse(tenant=_message(tenant))
+
+    def _require_not_platform(self, name: str) -> None:
+        """Nobody could undo it: who may is an identity of that tenant, and would be denied."""
+        if name == self._platform_tenant:
+            raise FailedPrecondition(
+                "PLATFORM_TENANT",
+                f"the tenant {name} administers the others, and nobody could undo it",
+                fix="suspend the tenants that you mean one by one, or let another tenant administer: set"
+                " platform_tenant and start the gateways again",
+            )
 
 
 def _changes(limits: tenant_pb2.TenantLimits) -> LimitChanges:
