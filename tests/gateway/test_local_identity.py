@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from intelgraph.errors import Unauthenticated
+from intelgraph.cli.app import main
+from intelgraph.errors import FailedPrecondition, Unauthenticated
 from intelgraph.gateway.local_identity import LocalIssuer
 from intelgraph.gateway.token_keys import KeyFile
 from intelgraph.gateway.tokens import TokenVerifier
@@ -52,6 +53,42 @@ def test_nobody_else_may_read_the_key(tmp_path: Path) -> None:
 def test_directory_that_no_gateway_has_used(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         LocalIssuer.open(tmp_path)
+
+
+async def test_public_set_follows_the_key(tmp_path: Path) -> None:
+    lost = LocalIssuer.ensure(tmp_path).mint("local", [], subject="ada", audience="intelgraph")
+    (tmp_path / "identity/local-signing-key.pem").unlink()
+    token = LocalIssuer.ensure(tmp_path).mint("local", [], subject="ada", audience="intelgraph")
+    await verifier(tmp_path).verify(token)
+    with pytest.raises(Unauthenticated, match="TOKEN_KEY_UNKNOWN"):
+        await verifier(tmp_path).verify(lost)
+
+    LocalIssuer.public_keys(tmp_path).write_bytes(b"not a set")
+    LocalIssuer.ensure(tmp_path)
+    await verifier(tmp_path).verify(token)
+    assert len(list((tmp_path / "identity").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+)
+def test_file_that_is_no_key(tmp_path: Path, content: bytes) -> None:
+    LocalIssuer.ensure(tmp_path)
+    (tmp_path / "identity/local-signing-key.pem").write_bytes(content)
+    for use in (LocalIssuer.open, LocalIssuer.ensure):
+        with pytest.raises(FailedPrecondition, match="LOCAL_KEY_UNUSABLE") as refused:
+            use(tmp_path)
+        assert refused.value.__context__ is None
+
+
+def test_verb_without_a_usable_key_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    LocalIssuer.ensure(tmp_path)
+    (tmp_path / "identity/local-signing-key.pem").write_bytes(b"garbage")
+    for verb in (["token", "--role", "analyst"], ["entity", "get", "people", "1"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*verb, "--data-dir", str(tmp_path)])
+        assert ended.value.code == 2
+        assert "LOCAL_KEY_UNUSABLE" in capsys.readouterr().err
 
 
 def _ensure(data_dir: Path) -> str:

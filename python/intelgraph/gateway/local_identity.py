@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Final, Self
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
+
+from intelgraph.errors import FailedPrecondition
 
 DEFAULT_LIFETIME_S: Final = 3600.0
 _KEY: Final = "local-signing-key.pem"
@@ -31,16 +34,33 @@ class LocalIssuer:
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
-        """The issuer of a data directory in use. Raises OSError if its key cannot be read."""
-        directory = data_dir / "identity"
-        key = serialization.load_pem_private_key((directory / _KEY).read_bytes(), password=None)
+        """The issuer of a data directory in use.
+
+        Raises OSError if its key cannot be read, and FailedPrecondition LOCAL_KEY_UNUSABLE if it is none.
+        """
+        path = data_dir / "identity" / _KEY
+        content = path.read_bytes()
+        try:
+            key = serialization.load_pem_private_key(content, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            # Neither the text of the error nor its chain is passed on: they may quote the key.
+            key = None
         if not isinstance(key, Ed25519PrivateKey):
-            raise OSError(f"{directory / _KEY} is not an Ed25519 key")
+            raise FailedPrecondition(
+                "LOCAL_KEY_UNUSABLE",
+                f"{path} is not an Ed25519 private key in PEM without a passphrase",
+                fix="restore it, or remove it and start the gateway again: it makes a new key, and tokens that"
+                " were minted with the former one end",
+            )
         return cls(key, _thumbprint(key))
 
     @classmethod
     def ensure(cls, data_dir: Path) -> Self:
-        """The issuer of a data directory, with a new key if it has none. Safe among processes."""
+        """The issuer of a data directory, with a new key if it has none. Safe among processes.
+
+        The private key is the truth: a public set that does not fit it, because one of the two files was lost
+        or restored, is written anew. Raises as `open`.
+        """
         directory = data_dir / "identity"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (directory / _KEY).exists():
@@ -51,7 +71,9 @@ class LocalIssuer:
             )
             _write_once(directory / _KEY, pem)
         issuer = cls.open(data_dir)
-        _write_once(directory / _PUBLIC, issuer.public_set())
+        public_set = issuer.public_set()
+        if _content(directory / _PUBLIC) != public_set:
+            _write(directory / _PUBLIC, public_set)
         return issuer
 
     @staticmethod
@@ -94,8 +116,31 @@ def _thumbprint(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes_raw().hex()[:16]
 
 
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def _write_once(path: Path, content: bytes) -> None:
     """Writes a file that is whole when it appears, 0600; one that another process wrote first stays."""
+    scratch = _scratch(path, content)
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        return
+    finally:
+        scratch.unlink()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file that is whole when it appears, 0600, in place of the one that was there."""
+    _scratch(path, content).replace(path)
+
+
+def _scratch(path: Path, content: bytes) -> Path:
+    """A file of this process beside `path` with what is to stand there, synced."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -103,9 +148,7 @@ def _write_once(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(scratch, path)
-        except FileExistsError:
-            return
-    finally:
+    except BaseException:
         scratch.unlink()
+        raise
+    return scratch
