@@ -202,6 +202,30 @@ def test_another_major_version_is_refused_and_left_alone(data_dir: Path) -> None
         assert answers(server)
 
 
+def test_a_directory_that_lost_files_is_named_and_not_made_anew(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir) as server:
+        version = server.cluster / "PG_VERSION"
+        control = server.cluster / "global/pg_control"
+    content = control.read_bytes()
+    control.unlink()
+    with pytest.raises(Unavailable, match="pg_control") as not_started:
+        EmbeddedServer(data_dir).start()
+    assert not_started.value.reason == "POSTGRES_NOT_STARTED"
+    assert "postgres.log" in not_started.value.fix
+    control.write_bytes(content)
+    version.unlink()
+    with pytest.raises(FailedPrecondition, match="PG_VERSION") as incomplete:
+        EmbeddedServer(data_dir).start()
+    assert incomplete.value.reason == "POSTGRES_INCOMPLETE"
+
+
+def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file where a directory belongs")
+    with pytest.raises(FailedPrecondition, match=str(tmp_path / "run")) as caught:
+        EmbeddedServer(tmp_path).start()
+    assert caught.value.reason == "DATA_DIRECTORY_UNUSABLE"
+
+
 def test_a_creation_that_was_interrupted_is_begun_again(tmp_path: Path) -> None:
     (tmp_path / "postgres.new" / "base").mkdir(parents=True)
     with EmbeddedServer(tmp_path) as server:

@@ -18,6 +18,7 @@ import pytest_asyncio
 
 from intelgraph.errors import Aborted, IntelGraphError, ResourceExhausted, Unavailable
 from intelgraph.storage import database as database_module
+from intelgraph.storage.connection import shown_address
 from intelgraph.storage.copying import copy_rows
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
@@ -147,6 +148,24 @@ async def test_a_gateway_that_starts_before_its_database_waits_a_moment(
     with pytest.raises(Unavailable) as caught:
         await Database.connect(settings)
     assert caught.value.reason == "STORAGE_UNAVAILABLE"
+    assert str(server.cluster) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("dsn", "shown"),
+    [
+        ("postgresql://ada:s3cret@db.example:6432/log?sslkey=s3cret", "db.example:6432"),
+        ("postgresql://ada:s3c@ret@db.example/log", "db.example:5432"),
+        ("postgresql://ada:s3cret@one:1,two/log", "one:1, two:5432"),
+        ("postgresql://ada:s3cret@[::1]/log", "[::1]:5432"),
+        ("postgresql://ada:s3cret@/log?host=/run/pg&password=s3cret", "the socket in /run/pg"),
+        ("postgresql://ada:s3cret@%2Frun%2Fpg/log", "the socket in /run/pg"),
+        ("postgresql:///log?host=db.example&port=6432&password=s3cret", "db.example:6432"),
+        ("postgresql:///log?user=ada&password=s3cret", "the default address"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(dsn: str, shown: str) -> None:
+    assert shown_address(dsn) == shown
 
 
 async def test_more_callers_than_connections_wait_or_are_told_to_come_back(

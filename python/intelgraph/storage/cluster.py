@@ -40,8 +40,8 @@ def directory_argument(cluster: Path) -> str:
 def ensure_cluster(cluster: Path, account: Account, gateway: Account, programs: Path) -> None:
     """Creates the directory unless it exists, and writes its configuration.
 
-    Raises FailedPrecondition POSTGRES_MAJOR_VERSION where a server of another major version wrote it, and
-    Internal INITDB_FAILED.
+    Raises FailedPrecondition POSTGRES_INCOMPLETE or, where a server of another major version wrote it,
+    POSTGRES_MAJOR_VERSION, Internal INITDB_FAILED, and OSError.
     """
     if not cluster.exists():
         _create(cluster, account, programs)
@@ -114,7 +114,15 @@ def server_environment() -> dict[str, str]:
 
 
 def _require_version(cluster: Path) -> None:
-    found = (cluster / "PG_VERSION").read_text().strip()
+    try:
+        found = (cluster / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        # A directory of this name was complete once: what else is gone nobody knows.
+        raise FailedPrecondition(
+            "POSTGRES_INCOMPLETE",
+            f"{cluster} has lost files: there is no PG_VERSION in it",
+            fix="restore the data directory from a backup; move that directory away to begin with no data",
+        ) from None
     if found != str(MAJOR_VERSION):
         raise FailedPrecondition(
             "POSTGRES_MAJOR_VERSION",

@@ -18,7 +18,8 @@ from uuid import UUID
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from intelgraph.storage.connection import Connection, reachable
+from intelgraph.errors import Unavailable
+from intelgraph.storage.connection import Connection, reachable, shown_address
 from intelgraph.storage.faults import is_transient, storage_fault
 from intelgraph.storage.migrate import migrate
 from intelgraph.storage.roles import assert_reader, assert_writer
@@ -68,20 +69,19 @@ class Database:
         owner = _revealed(settings.owner_dsn)
         writer = _revealed(settings.writer_dsn)
         reader = _revealed(settings.reader_dsn)
-        try:
+        with _start_faults("owner", owner):
             async for attempt in _attempts():
                 with attempt:
                     await migrate(owner)
-            return cls(
-                await _pool(writer, "writer", settings.writer_connections, assert_writer),
-                await _pool(reader, "reader", settings.reader_connections, assert_reader),
-                writer,
-            )
-        except Exception as error:
-            fault = storage_fault(error, volume=_volume(owner))
-            if fault is None:
-                raise
-            raise fault from error
+        with _start_faults("writer", writer):
+            writers = await _pool(writer, "writer", settings.writer_connections, assert_writer)
+        try:
+            with _start_faults("reader", reader):
+                readers = await _pool(reader, "reader", settings.reader_connections, assert_reader)
+        except BaseException:
+            writers.terminate()
+            raise
+        return cls(writers, readers, writer)
 
     async def close(self) -> None:
         """Waits for what is under way, then closes every connection."""
@@ -162,6 +162,25 @@ class Database:
             if fault is None:
                 raise
             raise fault from error
+
+
+@contextmanager
+def _start_faults(role: str, dsn: str) -> Iterator[None]:
+    """As `_faults`, for whoever starts the gateway: says where a server that is away was looked for."""
+    try:
+        yield
+    except Exception as error:
+        fault = storage_fault(error, volume=_volume(dsn))
+        if fault is None:
+            raise
+        if fault.reason != "STORAGE_UNAVAILABLE":
+            raise fault from error
+        raise Unavailable(
+            "STORAGE_UNAVAILABLE",
+            f"PostgreSQL cannot be reached at {shown_address(dsn)} ({type(error).__name__})",
+            fix=f"see whether it runs there and accepts connections; storage.{role}_dsn, if set, says where it is",
+            retry_after=fault.retry_after,
+        ) from error
 
 
 def _first(error: Exception) -> Exception:

@@ -41,10 +41,21 @@ class EmbeddedServer:
     def start(self) -> None:
         """Creates the server where there is none, starts it, and returns when it accepts connections.
 
-        Raises FailedPrecondition DATA_DIRECTORY_IN_USE, DATA_DIRECTORY_NOT_OURS, POSTGRES_MAJOR_VERSION,
-        POSTGRES_MISSING, ACCOUNT_UNNAMED or ACCOUNT_MISSING, Unavailable POSTGRES_NOT_STARTED or
-        POSTGRES_STILL_STOPPING, and Internal INITDB_FAILED.
+        Raises FailedPrecondition DATA_DIRECTORY_IN_USE, DATA_DIRECTORY_NOT_OURS, DATA_DIRECTORY_UNUSABLE,
+        POSTGRES_INCOMPLETE, POSTGRES_MAJOR_VERSION, POSTGRES_MISSING, ACCOUNT_UNNAMED or ACCOUNT_MISSING,
+        Unavailable POSTGRES_NOT_STARTED or POSTGRES_STILL_STOPPING, and Internal INITDB_FAILED.
         """
+        try:
+            self._start()
+        except OSError as error:
+            raise FailedPrecondition(
+                "DATA_DIRECTORY_UNUSABLE",
+                f"{error.filename or self.data_dir} cannot be used ({error.strerror or type(error).__name__})",
+                fix="see whether its disk is there, has room and may be written, and whether the gateway's"
+                " account may write it; or name another data directory",
+            ) from error
+
+    def _start(self) -> None:
         run = self.data_dir / "run"
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         run.mkdir(mode=0o700, exist_ok=True)

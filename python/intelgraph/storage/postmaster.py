@@ -69,6 +69,7 @@ class Postmaster:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._started = threading.Event()
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -90,7 +91,7 @@ class Postmaster:
                 raise Unavailable(
                     "POSTGRES_NOT_STARTED",
                     f"the embedded PostgreSQL does not start: {self._last_words()}",
-                    fix=f"see {self._command.log}",
+                    fix=f"see {self._command.log}, and mend what it names or restore the data directory",
                 )
             time.sleep(_POLL_SECONDS)
         self._started.set()
@@ -114,6 +115,7 @@ class Postmaster:
         while not self._stopping.is_set():
             launched = time.monotonic()
             with self._open_log() as log:
+                self._log_start = log.seek(0, os.SEEK_END)
                 self._process = subprocess.Popen(  # noqa: S603 (our launcher and the wheel's server)
                     self._command.argv(),
                     cwd=self._command.cluster,
@@ -151,11 +153,13 @@ class Postmaster:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
     def _last_words(self) -> str:
+        """Why the last launch failed: its last line in the log, of those that are fatal if there are any."""
         with self._command.log.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
-            lines = log.read().decode(errors="replace").splitlines()
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 4096))
+            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
         fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
-        return fatal[-1] if fatal else "it gave no reason"
+        said = fatal or [line for line in lines if line]
+        return said[-1] if said else f"it gave no reason in {self._command.log}"
 
 
 def end_orphan(cluster: Path) -> None:
