@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from intelgraph.gateway.launch import serve
+from intelgraph.gateway.settings import ConfigurationError, Settings
 from intelgraph.storage.settings import StorageSettings
 
 COMMAND = (sys.executable, "-m", "intelgraph")
@@ -271,3 +274,31 @@ def test_worker_that_cannot_start_is_said_once(tmp_path: Path, dsns: dict[str, s
     )
     assert code == 64
     assert message.count("DATABASE_ROLE_UNSAFE") == 1
+
+
+def test_a_port_in_use_is_found_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for flags in (["--port", port, "--http-port", "0"], ["--port", "0", "--http-port", port]):
+            code, message = refused(tmp_path, "serve", "--data-dir", "data", *flags)
+            assert (code, port in message) == (64, True)
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_a_data_directory_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    # Root, who may run the tests, writes wherever the disk can be written.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ConfigurationError, match="cannot be written: name a writable directory"):
+        serve(Settings(data_dir=tmp_path), lambda _: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_where_the_identity_belongs_is_named(tmp_path: Path, dsns: dict[str, str]) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data/identity").write_text("")
+    flags = ("--data-dir", "data", "--port", "0", "--http-port", "0")
+    code, message = refused(tmp_path, "serve", *flags, extra=dsns)
+    assert (code, "data/identity" in message, "Traceback" in message) == (64, True, False)

@@ -77,11 +77,26 @@ def token_verifier(settings: Settings) -> TokenVerifier | None:
         remote = urlsplit(settings.auth.jwks).scheme in {"http", "https"}
         keys = KeyUrl(settings.auth.jwks) if remote else KeyFile(Path(settings.auth.jwks))
     elif settings.local_identity:
-        LocalIssuer.ensure(settings.data_dir)
+        _ensure_local_issuer(settings.data_dir)
         keys = KeyFile(LocalIssuer.public_keys(settings.data_dir))
     else:
         return None
     return TokenVerifier(keys, settings.auth.audience, settings.auth.issuer, settings.auth.leeway_s)
+
+
+def _ensure_local_issuer(data_dir: Path) -> None:
+    try:
+        LocalIssuer.ensure(data_dir)
+    except OSError as error:
+        raise ConfigurationError(
+            (
+                WrongSetting(
+                    "data_dir",
+                    f"{error.filename or data_dir} cannot be used ({error.strerror}): let the gateway's account"
+                    " read and write it",
+                ),
+            )
+        ) from error
 
 
 def _services(tenants: TenantRegistry, platform_tenant: str) -> list[Service]:

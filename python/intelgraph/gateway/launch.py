@@ -13,6 +13,7 @@ from pathlib import Path
 
 from intelgraph.gateway import logs
 from intelgraph.gateway.lifecycle import Listening, StopRequests
+from intelgraph.gateway.ports import bound_socket
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
 from intelgraph.keys.unlocking import with_passphrase_asked
 from intelgraph.storage.embedded import EmbeddedServer
@@ -25,6 +26,7 @@ def serve(settings: Settings, listening: Callable[[Listening], None]) -> None:
     """
     logs.configure(settings.log_level)
     _ensure_private(settings.data_dir)
+    _ensure_free(settings)
     keys = with_passphrase_asked(settings.keys, settings.data_dir / "keys")
     with _stored(settings.model_copy(update={"keys": keys})) as stored:
         if stored.workers == 1:
@@ -76,6 +78,14 @@ def _ensure_private(data_dir: Path) -> None:
         raise _wrong_data_dir(f"others may look into {data_dir}: run `chmod 700 {data_dir}`")
     if status.st_uid != os.geteuid():
         raise _wrong_data_dir(f"{data_dir} belongs to another account: run the gateway as that account")
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise _wrong_data_dir(f"{data_dir} cannot be written: name a writable directory")
+
+
+def _ensure_free(settings: Settings) -> None:
+    """Raises ConfigurationError for a port in use, before PostgreSQL is created or started for nothing."""
+    bound_socket(settings.grpc.host, settings.grpc.port, setting="grpc").close()
+    bound_socket(settings.http.host, settings.http.port, setting="http").close()
 
 
 def _wrong_data_dir(problem: str) -> ConfigurationError:
