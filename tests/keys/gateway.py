@@ -42,7 +42,8 @@ class Gateway:
 @asynccontextmanager
 async def gateway(database: Database, directory: Path, settings: KeySettings) -> AsyncIterator[Gateway]:
     """A gateway with the keyring in `directory`, for as long as the block runs."""
-    started = Gateway(keystore_of(settings), FaultyKms(await open_provider(settings, directory)), settings)
+    provider = FaultyKms(await open_provider(settings, directory, database))
+    started = Gateway(keystore_of(settings), provider, settings)
     started.keys = KeyService(
         started.keystore,
         started.kms,

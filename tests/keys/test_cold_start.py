@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from intelgraph import errors
+from intelgraph.keys.local import LocalProvider
 from intelgraph.keys.provider import Denial, Denied, Unreachable
+from intelgraph.keys.settings import LocalKeyringSettings
 from intelgraph.storage.database import Database
 from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import Tenant
@@ -164,10 +166,11 @@ async def test_a_lost_key_is_not_replaced_by_a_new_one(
 async def test_a_keyring_that_is_not_the_tenants_ends_nothing_and_makes_nothing(
     start: StartGateway, tenant: Tenant, key_directory: Path
 ) -> None:
-    """As when its disk is not mounted: the gateway finds none, and makes an empty one."""
+    """As when that of another gateway was put in its place."""
     await (await start()).keys.authorise(tenant)
     right = key_directory / "keyring.sealed"
     kept = right.rename(key_directory / "kept")
+    await LocalProvider.open(LocalKeyringSettings(), key_directory)
     gateway = await start()
     with pytest.raises(errors.FailedPrecondition) as caught:
         await gateway.keys.authorise(tenant)
@@ -218,3 +221,22 @@ async def _counts(database: Database, tenant: Tenant) -> dict[str, int]:
             table: await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608 (own list)
             for table in ("tenant_key", "index_key", "data_key")
         }
+
+
+async def test_a_lost_keyring_is_not_made_anew_over_what_it_wrapped(
+    start: StartGateway, tenant: Tenant, key_directory: Path
+) -> None:
+    gateway = await start()
+    (key_directory / "keyring.sealed").rename(key_directory / "kept")
+    await start()  # nothing of it is in the database yet
+    (key_directory / "kept").replace(key_directory / "keyring.sealed")
+    await gateway.keys.authorise(tenant)
+
+    (key_directory / "keyring.sealed").rename(key_directory / "kept")
+    with pytest.raises(errors.FailedPrecondition, match=str(key_directory / "keyring.sealed")) as caught:
+        await start()
+    assert caught.value.reason == "KEYRING_MISSING"
+    assert not (key_directory / "keyring.sealed").exists()
+
+    (key_directory / "kept").replace(key_directory / "keyring.sealed")
+    await (await start()).keys.authorise(tenant)

@@ -163,7 +163,7 @@ async def running(
     engine = Engine(
         keystore, cache_bytes=64 << 20, max_record_bytes=8 << 20, max_depth=64, max_batch_records=65_536
     )
-    keys = KeyService(keystore, await open_provider(settings, directory), database, settings)
+    keys = KeyService(keystore, await open_provider(settings, directory, database), database, settings)
     world = World(database, keystore, keys, engine, ContractRegistry(database), TenantRegistry(database))
     try:
         yield world

@@ -128,7 +128,7 @@ async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
         max_depth=settings.ingest.max_depth,
         max_batch_records=settings.ingest.max_batch_records,
     )
-    provider = await open_provider(settings.keys, settings.data_dir / "keys")
+    provider = await open_provider(settings.keys, settings.data_dir / "keys", database)
     keys = KeyService(keystore, provider, database, settings.keys, on_revoked=engine.forget_unleased)
     try:
         yield _Core(engine, keystore, keys)

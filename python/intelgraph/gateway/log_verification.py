@@ -52,7 +52,7 @@ async def log_verification(settings: "Settings") -> AsyncIterator[LogVerificatio
     with attached(settings.storage, settings.data_dir) as storage:
         database = await Database.connect(storage)
         try:
-            provider = await open_provider(settings.keys, settings.data_dir / "keys")
+            provider = await open_provider(settings.keys, settings.data_dir / "keys", database)
             keystore = keystore_of(settings.keys)
             keys = KeyService(keystore, provider, database, settings.keys)
             try:

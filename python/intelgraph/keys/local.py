@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from uuid import UUID
 
 from intelgraph._core import CoreError, LocalKeyring, Secret
-from intelgraph.errors import IntelGraphError, Unavailable
+from intelgraph.errors import FailedPrecondition, IntelGraphError, Unavailable
 from intelgraph.keys.keyring_file import KeyringFile
 from intelgraph.keys.private_file import exclusive
 from intelgraph.keys.provider import (
@@ -56,12 +56,13 @@ class LocalProvider:
         self._keyring = keyring
 
     @classmethod
-    async def open(cls, settings: "LocalKeyringSettings", directory: Path) -> Self:
-        """Opens the keyring, or makes it where there is none; `directory` is the data directory's `keys`.
+    async def open(cls, settings: "LocalKeyringSettings", directory: Path, *, may_make: bool = True) -> Self:
+        """Opens the keyring; `directory` is the data directory's `keys`. Where there is none, makes it, or
+        refuses with KEYRING_MISSING unless it `may_make` one.
 
         Raises FailedPrecondition with a reason that begins with KEYRING, Unavailable KEYRING_BUSY.
         """
-        return cls(await asyncio.to_thread(_opened, settings, directory))
+        return cls(await asyncio.to_thread(_opened, settings, directory, may_make))
 
     async def provision(self, tenant_id: UUID) -> KeyFault | None:
         """Makes the tenant's KEK, unless there is one, whatever its state."""
@@ -116,7 +117,7 @@ class LocalProvider:
         return KekDescription(_kek_id(tenant_id), str(newest.number), KekState(newest.state))
 
 
-def _opened(settings: "LocalKeyringSettings", directory: Path) -> KeyringFile:
+def _opened(settings: "LocalKeyringSettings", directory: Path, may_make: bool) -> KeyringFile:
     path = keyring_path(settings, directory)
     try:
         for needed in (directory, path.parent):
@@ -124,6 +125,13 @@ def _opened(settings: "LocalKeyringSettings", directory: Path) -> KeyringFile:
         with exclusive(path):
             if path.exists():
                 unlock = unlock_existing(settings, directory)
+            elif not may_make:
+                raise FailedPrecondition(
+                    "KEYRING_MISSING",
+                    f"{path} does not exist, and the keys of tenants in the database are wrapped with it",
+                    fix="restore the keyring and what unlocks it from a backup, or set keys.local.path to where"
+                    " it is: nothing else opens what is stored",
+                )
             else:
                 unlock = unlock_new(settings, directory)
                 KeyringFile.create(path, unlock)
