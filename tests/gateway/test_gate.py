@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from typing import Any, TypeAlias
+from types import SimpleNamespace
+from typing import Any, TypeAlias, cast
 
 import grpc
 import pytest
@@ -11,6 +12,7 @@ from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from prometheus_client import REGISTRY
 
 from intelgraph.errors import FieldViolation, InvalidArgument, ResourceExhausted
+from intelgraph.gateway import interceptor
 from intelgraph.gateway.interceptor import AccessInterceptor
 from intelgraph.gateway.v1 import entity_pb2, entity_pb2_grpc
 from intelgraph.tenants.registry import TenantState
@@ -325,3 +327,38 @@ async def test_cancelled_stream_is_counted_as_cancelled(
     async with asyncio.timeout(5):
         while handled("Changes", "CANCELLED") == before:  # noqa: ASYNC110 - a counter has no event
             await asyncio.sleep(0.01)
+
+
+async def test_caller_who_hung_up_is_no_alarm(
+    served: Served, entities: EntityStub, issuer: TokenIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What gRPC raises where a write races the end of the call."""
+    served.entities.failure = grpc.aio.InternalError("the call has ended")
+    with caplog.at_level(logging.DEBUG), pytest.raises(grpc.aio.AioRpcError):
+        await entities.Get(entity_pb2.GetRequest(), metadata=bearer(issuer.mint()), timeout=1)
+    assert [record.message for record in caplog.records if "caller gone" in record.message]
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+async def test_caller_who_hangs_up_while_being_refused_is_no_alarm(
+    served: Served,
+    entities: EntityStub,
+    issuer: TokenIssuer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def aborted(*_: object, **__: object) -> None:
+        raise grpc.aio.InternalError("the call has ended")
+
+    served.entities.failure = ResourceExhausted("DISK_FULL", "full", fix="make room")
+    refuse = interceptor._Gate._refuse
+
+    async def racing(self: Any, error: Exception, context: Any, outcome: Any) -> None:
+        raced = SimpleNamespace(abort=aborted, done=context.done, peer=context.peer)
+        await refuse(self, error, cast("Any", raced), outcome)
+
+    monkeypatch.setattr(interceptor._Gate, "_refuse", racing)
+    with caplog.at_level(logging.DEBUG), pytest.raises(grpc.aio.AioRpcError):
+        await entities.Get(entity_pb2.GetRequest(), metadata=bearer(issuer.mint()), timeout=1)
+    assert [record.message for record in caplog.records if "caller gone" in record.message]
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]

@@ -277,7 +277,15 @@ class _Gate:
                 await context.write(response)
 
     async def _refuse(self, error: Exception, context: Context, outcome: Outcome) -> None:
-        """Ends the RPC with the error as a rich status. Raises AbortError."""
+        """Ends the RPC with the error as a rich status.
+
+        Raises AbortError, and CancelledError where gRPC found the caller gone.
+        """
+        if isinstance(error, grpc.aio.InternalError):
+            # An operation on a call fails when the caller has hung up, which `done` may not know yet.
+            outcome.code = grpc.StatusCode.CANCELLED
+            _log.debug("caller gone", extra={"rpc": self.path})
+            raise asyncio.CancelledError from error
         if context.done():
             outcome.code = grpc.StatusCode.CANCELLED
             return
@@ -286,9 +294,12 @@ class _Gate:
         if outcome.code in _DENIALS:
             reason = error.reason if isinstance(error, IntelGraphError) else ""
             _log.warning("denied", extra={"rpc": self.path, "reason": reason, "peer": context.peer()})
-        await context.abort(
-            outcome.code, status.message, trailing_metadata=((_STATUS_KEY, status.SerializeToString()),)
-        )
+        try:
+            await context.abort(
+                outcome.code, status.message, trailing_metadata=((_STATUS_KEY, status.SerializeToString()),)
+            )
+        except grpc.aio.InternalError as gone:
+            await self._refuse(gone, context, outcome)
 
 
 def _code_of(context: Context) -> grpc.StatusCode:
