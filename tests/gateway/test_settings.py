@@ -1,5 +1,6 @@
 """Settings: where they come from, what is refused, and that every refusal names the setting and the fix."""
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,47 @@ def test_files_are_checked_without_starting(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"auth\.jwks"):
         check_files(load_settings({"auth": {"jwks": str(tmp_path / "missing.json")}}))
     check_files(load_settings({"auth": {"jwks": "https://id.example/jwks"}}))
+
+
+def test_files_that_unlock_the_keyring_are_checked(tmp_path: Path) -> None:
+    def wrong(setting: str, path: Path) -> str:
+        with pytest.raises(ConfigurationError) as refusal:
+            check_files(load_settings({"keys": {"local": {setting: str(path)}}}))
+        (only,) = refusal.value.wrong
+        assert only.name == f"keys.local.{setting}"
+        return only.problem
+
+    for setting in ("key_file", "passphrase_file"):
+        assert "cannot be read" in wrong(setting, tmp_path / "missing")
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"k" * 31)
+    secret.chmod(0o600)
+    assert "32 bytes" in wrong("key_file", secret)
+    check_files(load_settings({"keys": {"local": {"passphrase_file": str(secret)}}}))
+    secret.write_bytes(b"k" * 32)
+    check_files(load_settings({"keys": {"local": {"key_file": str(secret)}}}))
+    secret.chmod(0o644)
+    assert "chmod 600" in wrong("key_file", secret)
+    secret.write_bytes(b"\n")
+    secret.chmod(0o600)
+    assert "empty" in wrong("passphrase_file", secret)
+
+
+def test_data_directory_is_checked_and_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(data_dir: Path) -> str:
+        with pytest.raises(ConfigurationError) as refusal:
+            check_files(load_settings({"data_dir": data_dir}))
+        (only,) = refusal.value.wrong
+        assert only.name == "data_dir"
+        return only.problem
+
+    check_files(load_settings({"data_dir": tmp_path / "new/data"}))
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    assert "is not a directory" in wrong(tmp_path / "file")
+    assert "is not a directory" in wrong(tmp_path / "file/data")
+    (tmp_path / "open").mkdir(mode=0o755)
+    assert "chmod 700" in wrong(tmp_path / "open")
+    # Root, who may run the tests, writes wherever the disk can be written.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "cannot be written" in wrong(tmp_path / "new/data")

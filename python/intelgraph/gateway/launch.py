@@ -4,17 +4,16 @@ Imports little: PostgreSQL starts while the rest of the gateway is still being i
 """
 
 import importlib
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from intelgraph.gateway import logs
+from intelgraph.gateway.data_directory import ensure_data_directory
 from intelgraph.gateway.lifecycle import Listening, StopRequests
 from intelgraph.gateway.ports import bound_socket
-from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
+from intelgraph.gateway.settings import Settings
 from intelgraph.keys.unlocking import with_passphrase_asked
 from intelgraph.storage.embedded import EmbeddedServer
 
@@ -25,7 +24,7 @@ def serve(settings: Settings, listening: Callable[[Listening], None]) -> None:
     Raises ConfigurationError, and IntelGraphError for a part that cannot be used.
     """
     logs.configure(settings.log_level)
-    _ensure_private(settings.data_dir)
+    ensure_data_directory(settings.data_dir)
     _ensure_free(settings)
     keys = with_passphrase_asked(settings.keys, settings.data_dir / "keys")
     with _stored(settings.model_copy(update={"keys": keys})) as stored:
@@ -65,28 +64,7 @@ def _stored(settings: Settings) -> Iterator[Settings]:
         server.stop()
 
 
-def _ensure_private(data_dir: Path) -> None:
-    """Raises ConfigurationError if the data directory cannot be made, or others may look into it."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = data_dir.stat()
-    except OSError as error:
-        raise _wrong_data_dir(
-            f"{data_dir} cannot be used ({error.strerror}): name a writable directory"
-        ) from error
-    if status.st_mode & 0o077:
-        raise _wrong_data_dir(f"others may look into {data_dir}: run `chmod 700 {data_dir}`")
-    if status.st_uid != os.geteuid():
-        raise _wrong_data_dir(f"{data_dir} belongs to another account: run the gateway as that account")
-    if not os.access(data_dir, os.W_OK | os.X_OK):
-        raise _wrong_data_dir(f"{data_dir} cannot be written: name a writable directory")
-
-
 def _ensure_free(settings: Settings) -> None:
     """Raises ConfigurationError for a port in use, before PostgreSQL is created or started for nothing."""
     bound_socket(settings.grpc.host, settings.grpc.port, setting="grpc").close()
     bound_socket(settings.http.host, settings.http.port, setting="http").close()
-
-
-def _wrong_data_dir(problem: str) -> ConfigurationError:
-    return ConfigurationError((WrongSetting("data_dir", problem),))

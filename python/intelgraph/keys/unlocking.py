@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEYRING: Final = "keyring.sealed"
 KEY_FILE: Final = "keyring.key"
-_KEY_BYTES: Final = 32
+KEY_BYTES: Final = 32
 
 
 def keyring_path(settings: "LocalKeyringSettings", directory: Path) -> Path:
@@ -54,7 +54,7 @@ def unlock_new(settings: "LocalKeyringSettings", directory: Path) -> Unlock:
     key_file = directory / KEY_FILE
     named = (settings.key_file, settings.passphrase, settings.passphrase_file)
     if all(way is None for way in named) and not settings.passphrase_prompt and not key_file.exists():
-        write_private(key_file, os.urandom(_KEY_BYTES))
+        write_private(key_file, os.urandom(KEY_BYTES))
     return unlock_existing(settings, directory)
 
 
