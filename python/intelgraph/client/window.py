@@ -26,7 +26,6 @@ class Window:
     def __init__(self, bound: int) -> None:
         self.bound = bound
         self._unanswered: deque[Batch] = deque()
-        self._unanswered_bytes = 0
         self._in_flight = 0
         self._in_flight_bytes = 0
         self._refused = 0
@@ -61,11 +60,6 @@ class Window:
     def in_flight_bytes(self) -> int:
         """Bytes of the batches in flight."""
         return self._in_flight_bytes
-
-    @property
-    def unanswered_bytes(self) -> int:
-        """Bytes of all batches that are kept until they are answered."""
-        return self._unanswered_bytes
 
     @property
     def credit(self) -> int:
@@ -106,7 +100,6 @@ class Window:
     def add(self, batch: Batch) -> None:
         """Adds a batch; its sequence is `next_sequence`."""
         self._unanswered.append(batch)
-        self._unanswered_bytes += batch.size
 
     def next_to_send(self) -> Batch | None:
         """The next batch, which counts as sent from now on; None while there is none or it has to wait."""
@@ -165,7 +158,6 @@ class Window:
 
     def _pop(self) -> Batch:
         batch = self._unanswered.popleft()
-        self._unanswered_bytes -= batch.size
         self._committed = batch.sequence
         return batch
 

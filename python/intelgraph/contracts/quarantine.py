@@ -96,12 +96,6 @@ class Quarantine:
             total = await connection.fetchval(_TOTAL, tenant.tenant_id, dataset)
         return QuarantinePage([QuarantineEntry(**row) for row in rows], total)
 
-    async def waiting_records(self, tenant: "Tenant") -> int:
-        """How many records of the tenant wait."""
-        async with self._database.read(tenant.tenant_id) as connection:
-            total: int = await connection.fetchval(_TOTAL, tenant.tenant_id, "")
-        return total
-
     async def get(
         self, tenant: "Tenant", quarantine_id: UUID, *, with_records: bool
     ) -> tuple[QuarantineEntry, OpenedEntry, Sequence[int]]:
