@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from intelgraph import __version__
 from intelgraph.cli.invocation import Invocation
+from intelgraph.cli.local_gateway import LocalGateway
 from intelgraph.cli.refusal import exit_code_of, print_refusal
 
 VERBS: Final = {
@@ -31,6 +32,9 @@ VERBS: Final = {
     "log": "intelgraph.cli.log",
 }
 """The module of each verb, in the order of the help."""
+
+_READ_ALL_SETTINGS: Final = frozenset({"serve", "config", "log"})
+"""Verbs that load the gateway's settings themselves, with --config, and say what is wrong with them."""
 
 _SHARED_WITH_VALUE: Final = frozenset(
     {"--server", "--token", "--tenant", "--data-dir", "--ca", "--certificate", "--key"}
@@ -106,6 +110,12 @@ def shared(
     ] = False,
 ) -> None:
     """Shared by all verbs."""
+    if context.invoked_subcommand not in _READ_ALL_SETTINGS:
+        gateway = LocalGateway.configured()
+        if _is_default(context, "server"):
+            server = gateway.address(default=server)
+        if _is_default(context, "data_dir"):
+            data_dir = gateway.data_dir or data_dir
     context.obj = Invocation(
         server=server,
         token=token,
@@ -116,6 +126,11 @@ def shared(
         key=key,
         json=as_json,
     )
+
+
+def _is_default(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "DEFAULT"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
