@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,32 +16,18 @@ from intelgraph.gateway.local_identity import LocalIssuer
 TENANT: Final = "local"
 ALL_ROLES: Final = ("connector", "service", "analyst", "auditor", "operator")
 
-OBSERVATIONS: Final = json.dumps(
-    {
-        "datasetId": "observations",
-        "version": "1.0.0",
-        "tenantId": TENANT,
-        "license": "Open-Data-OK",
-        "purpose": ["test"],
-        "retention": "short-30d",
-        "sla": {},
-        "schema": {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "required": ["origin", "time_hour", "temp"],
-            "properties": {
-                "origin": {"type": "string"},
-                "time_hour": {"type": "string", "format": "date-time"},
-                "temp": {"type": "number"},
-            },
-        },
-        "mapping": {
-            "entity": {"type": "station", "key": ["/origin"]},
-            "eventTime": {"pointer": "/time_hour", "format": "rfc3339"},
-        },
-        "placement": {"homeRegion": "local", "classification": "public"},
-    }
-).encode()
+ROOT: Final = Path(__file__).parents[2]
+_HERE_DOCUMENT: Final = r"^cat > observations\.json <<'EOF'\n(.*?)^EOF$"
+
+
+def observations_contract() -> bytes:
+    """The contract that docs/contracts.md has its reader paste."""
+    guide = (ROOT / "docs" / "contracts.md").read_text()
+    (document,) = re.findall(_HERE_DOCUMENT, guide, re.MULTILINE | re.DOTALL)
+    return str(document).encode()
+
+
+OBSERVATIONS: Final = observations_contract()
 
 
 class GatewayProcess:
