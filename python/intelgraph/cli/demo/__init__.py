@@ -52,7 +52,7 @@ def demo(
     console.print("Starting a gateway, with a PostgreSQL and a keyring of its own …", style="dim")
     with running_gateway(called.data_dir, report.parent / "gateway.log") as server:
         asyncio.run(_run(replace(called, server=server), console, data, documents, report))
-    console.print(story.next_steps(called.data_dir))
+    console.print(story.next_steps(called.data_dir), soft_wrap=True)
 
 
 async def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -44,7 +45,15 @@ async def weather_diff(client: AsyncClient) -> EntityDiff:
 
 def throughput(report: DemoReport, loads: Sequence[Loaded]) -> RenderableType:
     """How much, how fast, and what came of it."""
-    table = Table("dataset", title="What came of the records", title_justify="left", title_style="bold")
+    # Without its edges the table fits 80 columns with every heading whole.
+    table = Table(
+        title="What came of the records",
+        title_justify="left",
+        title_style="bold",
+        show_edge=False,
+        pad_edge=False,
+    )
+    table.add_column("dataset")
     for column in ("sent", "accepted", "unchanged", "duplicate", "quarantined", "records/s"):
         table.add_column(column, justify="right")
     for loaded in loads:
@@ -113,24 +122,34 @@ def ciphertext(row: RawRow) -> RenderableType:
     )
 
 
-def next_steps(data_dir: Path) -> RenderableType:
-    """Commands to go on with."""
+def next_steps(data_dir: Path) -> Text:
+    """Commands to go on with, each line as it can be pasted into a terminal; to be printed without wrapping."""
     program = _program()
-    commands = (
-        (f"export INTELGRAPH_DATA_DIR={data_dir}", ""),
-        (f"{program} serve", "serve it; then, in another terminal:"),
-        (f"{program} entity history weather EWR", "how it came to be"),
-        (f"{program} quarantine list flights", "what waits for a person"),
-        (f"{program} entity watch airports", "every change, once, in order"),
-        ("make demo", "send it all again: nothing is stored twice"),
-        ("make demo-clean", "remove what the demo wrote"),
+    # A new terminal stands elsewhere and knows nothing of what was exported in another.
+    enter = (
+        f"cd {shlex.quote(str(Path.cwd()))}",
+        f"export INTELGRAPH_DATA_DIR={shlex.quote(str(data_dir.absolute()))}",
     )
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="cyan", no_wrap=True)
-    for command, meaning in commands:
-        table.add_row(Text(command), meaning)
-    guides = "Connectors: docs/connectors.md. Services: docs/services.md."
-    return Group(Text("\nWhere to go next", style="bold"), table, Text(guides))
+    steps = (
+        ("In one terminal, serve what the demo stored:", (*enter, f"{program} serve")),
+        (
+            "In another, see how the weather came about, what waits for a person, and every change in order:",
+            (
+                *enter,
+                f"{program} entity history weather EWR",
+                f"{program} quarantine list flights",
+                f"{program} entity watch airports",
+            ),
+        ),
+        ("With that gateway stopped, send it all again (nothing is stored twice):", ("make demo",)),
+        ("Remove what the demo wrote:", ("make demo-clean",)),
+    )
+    shown = Text.assemble(("\nWhere to go next\n", "bold"))
+    for meaning, commands in steps:
+        shown.append(f"{meaning}\n")
+        for command in commands:
+            shown.append(f"  {command}\n", style="cyan")
+    return shown.append("Connectors: docs/connectors.md. Services: docs/services.md.")
 
 
 def _program() -> str:
