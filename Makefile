@@ -21,16 +21,22 @@ env: $(VENV)/installed ## create .venv with the locked packages
 
 $(VENV)/installed: requirements/dev.txt scripts/prerequisites
 	@python=$$(scripts/prerequisites --python) && "$$python" -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV)"
 	@$(PY) -m pip install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
 	@touch $@
 
 build: $(VENV)/extension-release ## build the Rust extension in release mode into .venv
 
+BUILD_LOG := target/extension-build.log
+
 # Tests and lints take the development profile: its dependencies are those of `cargo test`, built once, and it checks
 # for overflow. Only one of the two is installed at a time.
 $(VENV)/extension-release $(VENV)/extension-dev: $(VENV)/extension-%: $(VENV)/installed $(RUST_SOURCES) pyproject.toml
 	@rm -f $(VENV)/extension-*
-	@PIP_QUIET=1 VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --profile $* --locked --quiet
+	@mkdir -p $(dir $(BUILD_LOG))
+	@echo "building the Rust extension, profile $*: the first time takes minutes ($(BUILD_LOG))"
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --profile $* --locked >$(BUILD_LOG) 2>&1 \
+	  || { cat $(BUILD_LOG) >&2; exit 1; }
 	@touch $@
 
 generate: $(VENV)/installed ## write the Python stubs of proto/ into python/intelgraph/gateway/v1
@@ -65,8 +71,8 @@ $(VENV)/demo: $(VENV)/installed requirements/demo.txt
 demo-clean: ## remove what the demo wrote
 	@rm -rf build/demo
 
-bench: build $(VENV)/bench ## measure: NAME=ingest|envelope|contract|temporal|start [QUICK=1]
-	@test -n "$(NAME)" || { echo "make bench needs NAME=ingest|envelope|contract|temporal|start" >&2; exit 2; }
+bench: build $(VENV)/bench ## measure: NAME=ingest|envelope|contract|temporal|start|memory [QUICK=1]
+	@test -n "$(NAME)" || { echo "make bench needs NAME=ingest|envelope|contract|temporal|start|memory" >&2; exit 2; }
 	@$(PY) -m benches $(NAME) $(if $(QUICK),--quick)
 
 $(VENV)/bench: $(VENV)/installed requirements/bench.txt

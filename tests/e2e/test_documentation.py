@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benches.__main__ import BENCHMARKS
 from tests.e2e.gateway import TENANT, GatewayProcess
 
 ROOT = Path(__file__).parents[2]
@@ -135,3 +136,8 @@ def test_the_two_commands_of_the_readme_are_targets_of_make() -> None:
     (commands,) = [block for block in snippets("README.md", "sh") if "make demo" in block]
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {line.split()[1] for line in commands.splitlines()} <= set(targets)
+
+
+def test_the_help_of_make_names_every_benchmark() -> None:
+    (names,) = re.findall(r"^bench:.*## .*NAME=(\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert tuple(names.split("|")) == BENCHMARKS
