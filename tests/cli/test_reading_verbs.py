@@ -11,6 +11,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from intelgraph.cli.app import main
+from intelgraph.gateway.contract_service import MAX_RECORDS
 from tests.client.fake_gateway import serving
 from tests.client.fake_services import ENTITY_ID, QUARANTINE_ID, FakeServices
 
@@ -192,6 +193,17 @@ def test_validate_ends_with_1_for_findings(
     assert shown["broken_rules"][0]["pointer"] == "/tailnum"
     assert run(*server, "contract", "validate", str(records), against, chosen) == 1
     assert "fill it" in capsys.readouterr().out
+
+
+def test_validate_asks_for_no_more_records_at_once_than_the_gateway_checks(
+    server: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = tmp_path / "a.ndjson"
+    records.write_text("{}\n" * (MAX_RECORDS + 1))
+    assert run(*server, "contract", "validate", str(records), "--dataset", "weather", "--json") == 1
+    shown = answer(capsys)
+    # The fake finds one record of each request invalid.
+    assert (shown["valid"], shown["invalid"]) == (MAX_RECORDS - 1, 2)
 
 
 def test_validate_needs_to_know_against_what(server: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,8 @@ app = typer.Typer(
 )
 
 _CHUNK_BYTES = 512 * 1024
+_CHUNK_RECORDS = 10_000
+"""What the gateway takes in one check."""
 _Dataset = Annotated[str, typer.Argument(help="Dataset of the contract.", show_default=False)]
 _Version = Annotated[str, typer.Option(help="Version; by default the newest published.", show_default=False)]
 
@@ -134,7 +136,7 @@ def _chunks(records: Iterable[bytes]) -> Iterator[list[bytes]]:
     for record in records:
         chunk.append(record)
         size += len(record)
-        if size >= _CHUNK_BYTES:
+        if size >= _CHUNK_BYTES or len(chunk) == _CHUNK_RECORDS:
             yield chunk
             chunk, size = [], 0
     if chunk:
