@@ -61,7 +61,7 @@ class Violation:
     instance_pointer: str
     """RFC 6901 pointer into the record, array indexes as `*`."""
     schema_pointer: str
-    """RFC 6901 pointer into the contract's schema; empty for a rule of the gateway."""
+    """RFC 6901 pointer into the contract document; empty where the record is not one JSON object."""
     count: int
     """How often it was broken."""
     record_indexes: tuple[int, ...]

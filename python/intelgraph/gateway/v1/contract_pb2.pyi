@@ -364,7 +364,7 @@ class Violation(_message.Message):
     instance_pointer: _builtins.str
     """RFC 6901 pointer into the record, array indexes as `*`."""
     schema_pointer: _builtins.str
-    """RFC 6901 pointer into the contract's schema; empty for a rule of the gateway."""
+    """RFC 6901 pointer into the contract document; empty where the record is not one JSON object."""
     count: _builtins.int
     """Number of times it was broken."""
     found: _builtins.str
