@@ -82,7 +82,8 @@ def shown_at_80_columns(what: RenderableType, *, soft_wrap: bool = False) -> str
 
 def test_the_headings_of_the_counts_are_whole_at_80_columns() -> None:
     totals = Totals(sent=336_776, accepted=334_264, quarantined=2_512)
-    load = Loaded(Destination("airports", "airports", "test"), totals, 5.5, (), (), (), Unreadable(), 0)
+    destination = Destination("airports", "airports", "test")
+    load = Loaded("airports.csv", destination, totals, 5.5, (), (), (), Unreadable(), 0)
     heading = shown_at_80_columns(story.throughput(SOUND, [load])).splitlines()[1]
     for column in ("dataset", "sent", "accepted", "unchanged", "duplicate", "quarantined", "records/s"):
         assert column in heading
