@@ -7,8 +7,6 @@ import json
 import os
 import random
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,26 +19,22 @@ from tests.faults.gateway import GatewayProcess
 from tests.faults.load import CONTRACT, load, producers
 from tests.faults.report import Report
 from tests.faults.wire import EndedWithStatus, RawGateway, RawStream, reason_of
+from tests.parts.disk import small_disk
 
 _LEFT = 24 << 20
 """Room on the disk when the load begins: some batches go in, and PostgreSQL needs no new segment of its log."""
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own that holds a fresh server and not much more."""
-    disk = tmp_path / "disk"
-    disk.mkdir(mode=0o700)
-    command = ["/bin/mount", "-t", "tmpfs", "-o", "size=200m,mode=700", "none", str(disk)]
-    if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a disk that can be filled takes the right to mount one")
-    yield disk
-    subprocess.run(["/bin/umount", "--lazy", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small one."""
+    with small_disk(tmp_path / "disk") as mounted:
+        yield mounted
 
 
-async def test_it_is_said_and_it_passes(small_disk: Path, moments: random.Random, report: Report) -> None:
+async def test_it_is_said_and_it_passes(disk: Path, moments: random.Random, report: Report) -> None:
     began = time.monotonic()
-    gateway = GatewayProcess(small_disk / "data")
+    gateway = GatewayProcess(disk / "data")
     await asyncio.to_thread(gateway.start)
     streams = producers(2)
     token = gateway.token("connector")()
@@ -48,8 +42,8 @@ async def test_it_is_said_and_it_passes(small_disk: Path, moments: random.Random
     try:
         async with gateway.client() as client, RawGateway.at(gateway.address) as raw:
             await client.contracts.put(CONTRACT)
-            ballast = small_disk / "ballast"
-            free = os.statvfs(small_disk)
+            ballast = disk / "ballast"
+            free = os.statvfs(disk)
             ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - _LEFT))
             async with load(client, streams):
                 async with raw.stream(token) as stream:

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -24,6 +22,7 @@ from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.faults import is_transient, storage_fault
 from intelgraph.storage.settings import StorageSettings
+from tests.parts.disk import small_disk
 from tests.parts.postgres import superuser
 from tests.storage.naive_log import ENTITIES, NaiveLog, create_tenant, write
 
@@ -219,29 +218,24 @@ async def test_of_two_transactions_in_each_others_way_one_is_told_to_try_again(p
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own that holds a fresh server and not much more."""
-    disk = tmp_path / "disk"
-    disk.mkdir(mode=0o700)
-    command = ["/bin/mount", "-t", "tmpfs", "-o", "size=200m,mode=700", "none", str(disk)]
-    if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a disk that can be filled takes the right to mount one")
-    yield disk
-    subprocess.run(["/bin/umount", "--lazy", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small one."""
+    with small_disk(tmp_path / "disk") as mounted:
+        yield mounted
 
 
 @pytest.mark.parametrize(
     ("left", "log_is_full"), [(24 << 20, False), (10 << 20, True)], ids=["an error", "a crash"]
 )
 async def test_a_full_disk_is_said_at_once_and_passes_when_there_is_room(
-    small_disk: Path, left: int, log_is_full: bool
+    disk: Path, left: int, log_is_full: bool
 ) -> None:
-    with EmbeddedServer(small_disk) as server:
+    with EmbeddedServer(disk) as server:
         opened = await Database.connect(server.addresses(StorageSettings()))
         async with opened.write() as connection:
             await create_tenant(connection, TENANT)
-        ballast = small_disk / "ballast"
-        free = os.statvfs(small_disk)
+        ballast = disk / "ballast"
+        free = os.statvfs(disk)
         ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - left))
         if log_is_full:
             # The next record needs a new segment of the write-ahead log, and without one PostgreSQL crashes.

@@ -39,8 +39,6 @@ from intelgraph.tenants.registry import Tenant
 MAX_GROUP_BYTES = 4 << 20
 """A group stops growing here: beyond it, one more batch saves no round trip that is worth its latency."""
 MAX_GROUP_BATCHES = 64
-MOVED_PAGE = 100_000
-"""Changes of other gateways that are read at a time."""
 RETRY_SECONDS = 15.0
 """How long a commit is tried again while PostgreSQL restarts, before its batches are handed back to be retried."""
 
@@ -322,9 +320,9 @@ class TenantCommitter:
         """Forgets the heads that others moved; page by page, for a gateway that was idle may be far behind."""
         tenant_id = self._tenant.tenant_id
         keys = None
-        while keys is None or len(keys) == MOVED_PAGE * change_log.ENTITY_BYTES:
+        while keys is None or len(keys) == change_log.ENTITIES_PAGE * change_log.ENTITY_BYTES:
             after = self._engine.watermark(tenant_id.bytes)
-            page = await change_log.entities_after(connection, tenant_id, after, MOVED_PAGE)
+            page = await change_log.entities_after(connection, tenant_id, after, change_log.ENTITIES_PAGE)
             keys = page.keys
             self._engine.catch_up(tenant_id.bytes, keys, page.seq)
 

@@ -37,8 +37,6 @@ _log = logging.getLogger(__name__)
 
 _BATCHES_IN_THREADS: Final = 2
 """Batches of one tenant that are prepared at a time: the next one is ready when a thread is free."""
-_LEARN_PAGE: Final = 100_000
-"""Changes whose entities are read at a time when a tenant with a log is first met."""
 FOLLOW_SECONDS: Final = 0.5
 """How often heads are measured and the tenants of open streams looked at. The registry answers from memory, a second
 old at most.
@@ -250,7 +248,9 @@ class Intake:
         while (after := self._engine.learn_from(tenant_id.bytes)) is not None:
             try:
                 async with self._database.read(tenant_id) as connection:
-                    page = await change_log.entities_after(connection, tenant_id, after, _LEARN_PAGE)
+                    page = await change_log.entities_after(
+                        connection, tenant_id, after, change_log.ENTITIES_PAGE
+                    )
             except errors.IntelGraphError as error:
                 _log.warning("learning_paused", extra={"tenant": tenant.name, "reason": error.reason})
                 await asyncio.sleep(1.0)

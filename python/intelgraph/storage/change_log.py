@@ -118,6 +118,8 @@ async def watermark(connection: "Connection", tenant_id: UUID) -> int:
 
 ENTITY_BYTES: Final = 20
 """A dataset's number and an entity's id, as `Moved` names them."""
+ENTITIES_PAGE: Final = 100_000
+"""Changes whose entities are read at a time: 2 MB of them."""
 
 
 @dataclass(frozen=True, slots=True)
