@@ -6,6 +6,8 @@ import logging
 
 from intelgraph import errors
 from intelgraph._core import CorruptData, KeyUnavailable
+from intelgraph.keys.refusals import key_unavailable
+from intelgraph.keys.unsealing import data_corrupt
 
 _log = logging.getLogger(__name__)
 
@@ -15,17 +17,8 @@ def refusal(error: Exception) -> errors.IntelGraphError:
     if isinstance(error, errors.IntelGraphError):
         return error
     if isinstance(error, KeyUnavailable):
-        return errors.Unavailable(
-            "KEY_UNAVAILABLE",
-            "the tenant's key cannot be used now",
-            fix="send the batch again after the delay; see the key's state if it lasts",
-            retry_after=1.0,
-        )
+        return key_unavailable()
     _log.error("batch_failed", exc_info=error)
     if isinstance(error, CorruptData):
-        return errors.DataLoss(
-            "DATA_CORRUPT",
-            "what is stored of an entity in the batch was altered or is damaged",
-            fix="run `intelgraph log verify`, and restore the tenant's log from a backup",
-        )
+        return data_corrupt("what is stored of an entity in the batch was altered or is damaged")
     return errors.Internal("INTERNAL", "the batch could not be committed", fix="see the gateway's log")
