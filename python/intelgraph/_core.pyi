@@ -43,7 +43,10 @@ __all__ = [
     "entity_id",
     "keys_of_rows",
     "keys_of_values",
+    "ledger_subject_tag",
+    "open_ledger_entry",
     "open_quarantine",
+    "seal_ledger_entries",
 ]
 
 class CoreError(Exception):
@@ -547,3 +550,28 @@ class EntityKeyInvalid(CoreError):
     """What is to name an entity does not, under its contract: `args` are the fix, the rule, and the pointer to the
     part of the key.
     """
+
+# -- the ledger: crates/py/src/ledger_entries.rs. The owner is the platform, 16 bytes, as a tenant is.
+
+def seal_ledger_entries(
+    keystore: Keystore,
+    owner_id: bytes,
+    entries: Sequence[tuple[bytes, bytes | None, int, str, bytes, bytes]],
+) -> bytes:
+    """Seals entries (id, tenant or None, number of the kind, subject, header, payload; both JSON): a binary COPY stream
+    for `ledger_outbox`.
+
+    Raises KeyUnavailable, and CoreError ENTRY_MALFORMED.
+    """
+
+def open_ledger_entry(
+    keystore: Keystore, owner_id: bytes, entry_id: bytes, commitments: bytes, header: bytes, payload: bytes
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """Opens an entry, and checks it against its two commitments: header, its salt, payload, its salt. Both are
+    canonical JSON.
+
+    Raises KeyUnavailable, CorruptData.
+    """
+
+def ledger_subject_tag(keystore: Keystore, owner_id: bytes, tenant_id: bytes | None, subject: str) -> int:
+    """What finds a subject's entries without naming it. Raises KeyUnavailable."""

@@ -1,5 +1,6 @@
 """What each database role can and cannot do, on the connections that the gateway uses."""
 
+import itertools
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -22,6 +23,14 @@ ORDER BY 1
 """
 
 
+_OUTBOX = """
+INSERT INTO ledger_outbox (entry_id, tenant_id, kind, subject_tag, commitments, header, payload)
+VALUES (gen_random_uuid(), $1, 10, 1, $2, '', '')
+"""
+_ENTRY = "INSERT INTO ledger_entry (tenant_id, index, sequenced, commitments) VALUES ($1, $3, now(), $2)"
+_indexes = itertools.count()
+
+
 async def test_row_security_binds_every_connection_of_the_reader(database: Database) -> None:
     connections = [await database.reader.acquire() for _ in range(database.reader.get_max_size())]
     for connection in connections:
@@ -42,7 +51,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 11
+        assert len(rows) == 14
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -69,6 +78,14 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "UPDATE entity_change_log SET op = 2",
         "DELETE FROM entity_change_log",
         "TRUNCATE entity_change_log",
+        "SELECT header FROM ledger_entry",
+        "SELECT payload FROM ledger_entry",
+        "UPDATE ledger_entry SET index = 0",
+        "UPDATE ledger_entry SET commitments = ''",
+        "DELETE FROM ledger_entry",
+        "UPDATE ledger_outbox SET payload = ''",
+        "DELETE FROM ledger_checkpoint",
+        "UPDATE ledger_checkpoint SET note = ''",
         "SELECT report FROM quarantine",
         "SELECT sealed FROM quarantine_record",
         "DELETE FROM quarantine_record",
@@ -116,6 +133,8 @@ async def test_every_key_of_a_tenants_table_begins_with_the_tenant(database: Dat
         tables = {row["name"] for row in await connection.fetch(TENANTS_TABLES)}
         # The registry itself is a reference table: it is looked up by name before there is a tenant.
         tables.remove("tenant")
+        # The ledger is one log over all tenants: its key is the index of the leaf.
+        tables -= {"ledger_outbox", "ledger_entry"}
         found = await connection.fetch(keys, sorted(tables))
         without_primary_key = tables - {
             row["table_name"]
@@ -127,6 +146,7 @@ async def test_every_key_of_a_tenants_table_begins_with_the_tenant(database: Dat
             """
             SELECT conname FROM pg_constraint
             WHERE contype = 'f' AND connamespace = 'public'::regnamespace
+              AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = conrelid AND attname = 'tenant_id')
               AND (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1])
                 <> 'tenant_id'
             """
@@ -228,6 +248,9 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             ("INSERT INTO tenant_key VALUES ($1, $2, 'local', 'k', '1', '', 'active')", (key_id,)),
             ("INSERT INTO data_key VALUES ($1, sha256(''), 1, $2, '', 'active')", (key_id,)),
             ("INSERT INTO index_key VALUES ($1, sha256(''), $2, '')", (key_id,)),
+            ("INSERT INTO log_anchor VALUES ($1, 1)", ()),
+            (_OUTBOX, (bytes(64),)),
+            (_ENTRY, (bytes(64), next(_indexes))),
         ):
             await connection.execute(statement, tenant_id, *arguments)
     return tenant_id

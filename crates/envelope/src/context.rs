@@ -17,6 +17,10 @@ pub enum Purpose {
     QuarantineReport,
     /// A message of a service, through `EnvelopeService`.
     Message,
+    /// Who did what, when: the header of a ledger entry.
+    LedgerHeader,
+    /// What the kind of a ledger entry says.
+    LedgerPayload,
 }
 
 impl Purpose {
@@ -29,6 +33,8 @@ impl Purpose {
             Self::Quarantine => "quarantine",
             Self::QuarantineReport => "quarantine-report",
             Self::Message => "message",
+            Self::LedgerHeader => "ledger-header",
+            Self::LedgerPayload => "ledger-payload",
         }
     }
 }

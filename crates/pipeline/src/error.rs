@@ -47,6 +47,22 @@ pub enum PipelineError {
         /// What is wrong with the value.
         fault: EnvelopeError,
     },
+    /// The header or payload of a ledger entry is not what can be committed to.
+    #[error("ledger entry {entry} is not JSON within I-JSON: {why}")]
+    EntryMalformed {
+        /// The entry.
+        entry: Uuid,
+        /// The rule that it breaks.
+        why: String,
+    },
+    /// A ledger entry is not what was written, or was altered.
+    #[error("ledger entry {entry} was altered: {what}")]
+    EntryAltered {
+        /// The entry.
+        entry: Uuid,
+        /// What of it.
+        what: &'static str,
+    },
     /// A head and a document cannot be compared.
     #[error(transparent)]
     Diff(#[from] DiffError),

@@ -69,7 +69,9 @@ pub fn of_pipeline(error: PipelineError) -> PyErr {
         PipelineError::Corrupt { seq, .. } => CorruptData::new_err((message, "DATA_CORRUPT", seq)),
         PipelineError::Unreadable { .. }
         | PipelineError::Frontier { .. }
-        | PipelineError::Quarantined { .. } => CorruptData::new_err((message, "DATA_CORRUPT")),
+        | PipelineError::Quarantined { .. }
+        | PipelineError::EntryAltered { .. } => CorruptData::new_err((message, "DATA_CORRUPT")),
+        PipelineError::EntryMalformed { .. } => CoreError::new_err((message, "ENTRY_MALFORMED")),
         PipelineError::Diff(_) => CorruptData::new_err((message, "DIFF_IMPOSSIBLE")),
         PipelineError::Contract(errors) => of_contract(&errors),
         PipelineError::ClockBehind { .. } => CoreError::new_err((message, "CLOCK_BEHIND")),

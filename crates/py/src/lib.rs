@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod keyring;
 mod keystore;
+mod ledger_entries;
 mod read;
 mod tick;
 
@@ -33,6 +34,8 @@ mod _core {
     use crate::keyring::{KekVersion, LocalKeyring, Secret, Unlock};
     #[pymodule_export]
     use crate::keystore::{DataKeyRow, IndexKeyRow, Keystore, PendingDek, PendingIndexKey, TenantKey};
+    #[pymodule_export]
+    use crate::ledger_entries::{ledger_subject_tag, open_ledger_entry, seal_ledger_entries};
     #[pymodule_export]
     use crate::read::{
         Catalogue, LogCheck, LogReader, entity_id, keys_of_rows, keys_of_values, open_quarantine,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from intelgraph.errors import PermissionDenied
+from intelgraph.provenance.actor import Actor
 from intelgraph.tenants.registry import Tenant
 
 
@@ -22,6 +23,11 @@ class Identity:
     expires_at: float
     method: Literal["jwt", "mtls"]
     platform: bool = False
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as entries of the ledger name it."""
+        return Actor(self.subject, self.method)
 
 
 current_identity: Final[ContextVar[Identity]] = ContextVar("current_identity")

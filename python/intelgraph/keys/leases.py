@@ -21,6 +21,7 @@ from intelgraph.keys.custody import Custody
 from intelgraph.keys.key_rows import TenantKeyRow, row_corrupt
 from intelgraph.keys.kms import Kms
 from intelgraph.keys.metrics import DENIALS
+from intelgraph.keys.platform import PLATFORM
 from intelgraph.keys.provider import (
     Denied,
     KeyContext,
@@ -332,13 +333,17 @@ class Leases:
 
 
 async def _refuse_if_used(connection: "Connection", tenant_id: UUID, table: str) -> None:
-    """Raises DataLoss KEY_ROWS_LOST for a tenant that has changes in its log and no row in `table`. A new key
+    """Raises DataLoss KEY_ROWS_LOST for an owner that has something in its log and no row in `table`. A new key
     in place of a lost one would hide the loss, and give every entity a second identity.
     """
-    if await change_log.watermark(connection, tenant_id):
+    if tenant_id == PLATFORM.tenant_id:
+        stored: int = await connection.fetchval("SELECT size FROM ledger_log")
+    else:
+        stored = await change_log.watermark(connection, tenant_id)
+    if stored:
         raise DataLoss(
             "KEY_ROWS_LOST",
-            f"the tenant has changes in its log and no row in {table}",
+            f"there is a log sealed under this owner's keys and no row in {table}",
             fix=f"restore the table {table} from a backup",
             metadata={"table": table},
         )

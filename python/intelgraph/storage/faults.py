@@ -10,8 +10,17 @@ from pathlib import Path
 
 import asyncpg
 
-from intelgraph.errors import Aborted, DataLoss, IntelGraphError, ResourceExhausted, Unavailable
+from intelgraph.errors import (
+    Aborted,
+    DataLoss,
+    FailedPrecondition,
+    IntelGraphError,
+    ResourceExhausted,
+    Unavailable,
+)
 
+LEDGER_FORKED = "IG001"
+"""SQLSTATE of migration 0003: the ledger's outbox takes no entry."""
 RETRY_SECONDS = 1.0
 DISK_RETRY_SECONDS = 15.0
 
@@ -26,6 +35,8 @@ def storage_fault(error: Exception, *, volume: Path | None = None) -> IntelGraph
     """
     if isinstance(error, IntelGraphError):
         return None
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == LEDGER_FORKED:
+        return ledger_forked()
     for kinds, fault in _FAULTS:
         if isinstance(error, kinds):
             return fault()
@@ -40,6 +51,15 @@ def is_transient(error: BaseException) -> bool:
         return False
     fault = error if isinstance(error, IntelGraphError) else storage_fault(error)
     return isinstance(fault, Unavailable | Aborted) and fault.reason.startswith("STORAGE_")
+
+
+def ledger_forked() -> IntelGraphError:
+    """The refusal of whatever needs an entry in a ledger that would fork."""
+    return FailedPrecondition(
+        "LEDGER_FORKED",
+        "the ledger in the database is not the one that was signed, and nothing is appended to it; reads go on",
+        fix="`intelgraph ledger checkpoint` says which index differs, `intelgraph ledger recover` what to do",
+    )
 
 
 def _disk_full() -> IntelGraphError:

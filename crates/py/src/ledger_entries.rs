@@ -1,0 +1,78 @@
+//! Sealing entries of the ledger, and opening them.
+
+use intelgraph_envelope::TenantId;
+use intelgraph_pipeline::ledger_entries as core;
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::PyBytes;
+use uuid::Uuid;
+
+use crate::error::of_pipeline;
+use crate::keystore::{Keystore, tenant};
+use crate::tick::now;
+
+/// An entry as Python gives it: id, tenant, number of its kind, subject, header, payload.
+type NewEntry = ([u8; 16], Option<[u8; 16]>, i16, PyBackedStr, PyBackedBytes, PyBackedBytes);
+
+/// Seals entries: a binary COPY stream for the outbox.
+#[pyfunction]
+pub fn seal_ledger_entries<'py>(
+    py: Python<'py>,
+    keystore: &Keystore,
+    owner_id: &[u8],
+    entries: Vec<NewEntry>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let owner = tenant(owner_id)?;
+    let sealed = py.detach(|| {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|(id, tenant, kind, subject, header, payload)| core::NewEntry {
+                id: Uuid::from_bytes(*id),
+                tenant: tenant.map(TenantId::from_bytes),
+                kind: *kind,
+                subject,
+                header,
+                payload,
+            })
+            .collect();
+        core::seal_entries(&keystore.0, owner, &entries, now())
+    });
+    Ok(PyBytes::new(py, &sealed.map_err(of_pipeline)?))
+}
+
+/// Opens an entry: header and its salt, payload and its salt.
+#[pyfunction]
+#[allow(clippy::type_complexity, reason = "the shape of the answer, named in the stub")]
+pub fn open_ledger_entry<'py>(
+    py: Python<'py>,
+    keystore: &Keystore,
+    owner_id: &[u8],
+    entry_id: [u8; 16],
+    commitments: PyBackedBytes,
+    header: PyBackedBytes,
+    payload: PyBackedBytes,
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let owner = tenant(owner_id)?;
+    let id = Uuid::from_bytes(entry_id);
+    let opened =
+        py.detach(|| core::open_entry(&keystore.0, owner, id, &commitments, &header, &payload, now()));
+    let opened = opened.map_err(of_pipeline)?;
+    Ok((
+        PyBytes::new(py, &opened.header),
+        PyBytes::new(py, opened.header_salt.as_bytes()),
+        PyBytes::new(py, &opened.payload),
+        PyBytes::new(py, opened.payload_salt.as_bytes()),
+    ))
+}
+
+/// What finds a subject's entries without naming it.
+#[pyfunction]
+pub fn ledger_subject_tag(
+    keystore: &Keystore,
+    owner_id: &[u8],
+    tenant_id: Option<[u8; 16]>,
+    subject: &str,
+) -> PyResult<i64> {
+    let tenant_id = tenant_id.map(TenantId::from_bytes);
+    core::subject_tag(&keystore.0, tenant(owner_id)?, tenant_id, subject, now()).map_err(of_pipeline)
+}

@@ -1,0 +1,1 @@
+"""The ledger: what was done, by whom, and the proof that it was not changed since."""

@@ -1,0 +1,137 @@
+"""Appends to the ledger, in the transaction of the act that an entry is about.
+
+    async with database.write() as connection:
+        ...                                                    # the act
+        await ledger.append(connection, ContractPublished(...), subject=..., by=actor, tenant=tenant)
+
+If that commits, the entry exists; if it does not, there is none. The sequencer gives it its index a moment later.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import UUID, uuid4
+
+import orjson
+
+from intelgraph._core import Keystore, KeyUnavailable, seal_ledger_entries
+from intelgraph.keys.platform import PLATFORM
+from intelgraph.keys.refusals import key_unavailable
+from intelgraph.storage.copying import copy_rows
+
+if TYPE_CHECKING:
+    from intelgraph.keys.service import KeyService
+    from intelgraph.provenance.actor import Actor
+    from intelgraph.provenance.facts import Facts
+    from intelgraph.storage.connection import Connection
+
+ATTEMPTS: Final = 3
+"""A lease may end, and a key be used up by others, between getting it ready and using it."""
+VERSION: Final = 1
+"""Of the header's form."""
+
+_COLUMNS: Final = ("entry_id", "tenant_id", "kind", "subject_tag", "commitments", "header", "payload")
+_SEALED_PER_ENTRY: Final = 2
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class EntryTenant(Protocol):
+    """A tenant, as far as its entries are concerned."""
+
+    @property
+    def tenant_id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What one entry says. Without a tenant it is an act of the platform."""
+
+    facts: "Facts"
+    subject: str
+    """What it is about, as `area:name`, for example `contract:flights@1.0.0`."""
+    by: "Actor"
+    tenant: EntryTenant | None
+
+
+class Ledger:
+    """Writes entries into the outbox."""
+
+    def __init__(self, keystore: Keystore, keys: "KeyService") -> None:
+        self._keystore = keystore
+        self._keys = keys
+
+    async def ready(self, entries: int = 1) -> None:
+        """Makes sure that so many entries can be sealed at once: to be called before a transaction that will hold a
+        tenant's clock row, for then nothing but PostgreSQL may be waited for.
+
+        Raises as `KeyService.authorise`.
+        """
+        await self._keys.ensure_seal_slot(PLATFORM, _SEALED_PER_ENTRY * entries)
+
+    async def append(
+        self,
+        connection: "Connection",
+        facts: "Facts",
+        *,
+        subject: str,
+        by: "Actor",
+        tenant: EntryTenant | None,
+    ) -> UUID:
+        """Writes one entry and gives its id. Raises as `append_all`."""
+        (entry_id,) = await self.append_all(connection, [Act(facts, subject, by, tenant)])
+        return entry_id
+
+    async def append_all(
+        self, connection: "Connection", acts: Sequence[Act], at_us: int | None = None
+    ) -> Sequence[UUID]:
+        """Writes entries, in order, and gives their ids; `at_us` is the database's time where the caller has read it.
+
+        Raises FailedPrecondition LEDGER_FORKED, and as `KeyService.authorise`.
+        """
+        if not acts:
+            return []
+        if at_us is None:
+            now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            at_us = (now - _EPOCH) // timedelta(microseconds=1)
+        ids = [uuid4() for _ in acts]
+        rows = await self._sealed(
+            [_new(entry_id, act, at_us) for entry_id, act in zip(ids, acts, strict=True)]
+        )
+        await copy_rows(connection, "ledger_outbox", _COLUMNS, [rows])
+        return ids
+
+    async def _sealed(self, entries: Sequence[tuple[bytes, bytes | None, int, str, bytes, bytes]]) -> bytes:
+        for _ in range(ATTEMPTS):
+            await self.ready(len(entries))
+            try:
+                return seal_ledger_entries(self._keystore, PLATFORM.tenant_id.bytes, entries)
+            except KeyUnavailable:
+                continue
+        raise key_unavailable()
+
+
+def _new(entry_id: UUID, act: Act, at_us: int) -> tuple[bytes, bytes | None, int, str, bytes, bytes]:
+    tenant, by = act.tenant, act.by
+    header: dict[str, Any] = {
+        "actor": {"method": by.method, "subject": by.subject},
+        "at": at_us,
+        "entry": str(entry_id),
+        "kind": act.facts.KIND,
+        "subject": act.subject,
+        "tenant": None if tenant is None else {"id": str(tenant.tenant_id), "name": tenant.name},
+        "v": VERSION,
+    }
+    return (
+        entry_id.bytes,
+        None if tenant is None else tenant.tenant_id.bytes,
+        act.facts.NUMBER,
+        act.subject,
+        orjson.dumps(header),
+        orjson.dumps(act.facts),
+    )

@@ -1,0 +1,44 @@
+"""The real ledger: sealed under the platform's key of a keyring of the test's own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest_asyncio
+
+from intelgraph._core import Keystore
+from intelgraph.keys.providers import open_provider
+from intelgraph.keys.service import KeyService, keystore_of
+from intelgraph.keys.settings import KeySettings
+from intelgraph.provenance.ledger import Ledger
+from intelgraph.storage.database import Database
+
+
+@dataclass(frozen=True)
+class LedgerParts:
+    """A ledger and the keys below it."""
+
+    ledger: Ledger
+    keystore: Keystore
+    keys: KeyService
+
+
+@asynccontextmanager
+async def ledger_parts(database: Database, key_directory: Path) -> AsyncIterator[LedgerParts]:
+    """A ledger for as long as the block runs."""
+    settings = KeySettings()
+    keystore = keystore_of(settings)
+    provider = await open_provider(settings, key_directory, database)
+    keys = KeyService(keystore, provider, database, settings)
+    try:
+        yield LedgerParts(Ledger(keystore, keys), keystore, keys)
+    finally:
+        await keys.close()
+
+
+@pytest_asyncio.fixture
+async def ledger(database: Database, tmp_path: Path) -> AsyncIterator[Ledger]:
+    """A ledger on the test's database."""
+    async with ledger_parts(database, tmp_path / "ledger-keys") as parts:
+        yield parts.ledger
