@@ -15,9 +15,11 @@ from intelgraph.contracts.quarantine import (
 )
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.errors import NotFound
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant
 from tests.contracts.documents import document
+from tests.parts.ledger import TESTER
 
 FIRST_US = 1_700_000_000_000_001
 
@@ -42,8 +44,8 @@ def opener() -> Unsealed:
 
 
 @pytest.fixture
-def quarantine(database: Database, opener: Unsealed) -> Quarantine:
-    return Quarantine(database, opener)
+def quarantine(database: Database, opener: Unsealed, ledger: Ledger) -> Quarantine:
+    return Quarantine(database, opener, ledger)
 
 
 async def test_pages_hold_every_entry_once_newest_first(
@@ -84,7 +86,7 @@ async def test_an_entry_is_opened_with_its_records_where_asked_for(
     opener: Unsealed,
 ) -> None:
     _, wanted, _ = await store_entries(database, contracts, tenant, entries=3)
-    entry, opened, indexes = await quarantine.get(tenant, wanted, with_records=True)
+    entry, opened, indexes = await quarantine.get(tenant, wanted, with_records=True, by=TESTER)
     assert (entry.quarantine_id, entry.sequence) == (wanted, 1)
     assert opened == OpenedEntry(b"report 1", [b"record 1 0", b"record 1 5", b"record 1 9"])
     assert indexes == [0, 5, 9]
@@ -93,7 +95,7 @@ async def test_an_entry_is_opened_with_its_records_where_asked_for(
     assert (sealed.dataset, sealed.quarantine_id) == ("flights", wanted)
     assert [record.fingerprint for record in sealed.records] == _fingerprints(1)
 
-    _, opened, indexes = await quarantine.get(tenant, wanted, with_records=False)
+    _, opened, indexes = await quarantine.get(tenant, wanted, with_records=False, by=TESTER)
     assert (opened.report, opened.documents, indexes) == (b"report 1", [], [])
     assert opener.asked[-1][1].records == []
 
@@ -109,7 +111,7 @@ async def test_another_tenants_entry_is_not_there(
     (stored,) = await store_entries(database, contracts, tenant, entries=1)
     for asker, wanted in ((stranger, stored), (tenant, uuid4())):
         with pytest.raises(NotFound) as caught:
-            await quarantine.get(asker, wanted, with_records=True)
+            await quarantine.get(asker, wanted, with_records=True, by=TESTER)
         assert caught.value.reason == "QUARANTINE_NOT_FOUND"
     assert opener.asked == []
     of_stranger = await quarantine.page(stranger, "", None, 10)
@@ -124,7 +126,7 @@ async def store_entries(
     database: Database, contracts: ContractRegistry, tenant: Tenant, *, entries: int
 ) -> Sequence[UUID]:
     """Entries of three records each, oldest first; the two oldest at the same time."""
-    contract, _ = await contracts.upsert(tenant, document(tenant=tenant.name))
+    contract, _ = await contracts.upsert(tenant, document(tenant=tenant.name), by=TESTER)
     identifiers = [uuid4() for _ in range(entries)]
     async with database.write() as connection:
         await connection.execute(

@@ -13,6 +13,7 @@ from intelgraph.contracts.quarantine_opening import QuarantineOpener
 from intelgraph.errors import DataLoss
 from intelgraph.gateway.v1 import ingest_pb2
 from intelgraph.storage.database import Database
+from tests.parts.ledger import TESTER
 from tests.temporal.world import World, running, upsert
 
 if TYPE_CHECKING:
@@ -48,16 +49,18 @@ async def test_an_entry_opens_as_it_came_and_in_its_place_only(world: World) -> 
     assert (ack.accepted, ack.quarantined) == (1, 3)
 
     opener = Kept(QuarantineOpener(world.keystore, world.unsealer))
-    quarantine = Quarantine(world.database, opener)
-    entry, opened, indexes = await quarantine.get(tenant, UUID(ack.quarantine_id), with_records=True)
+    quarantine = Quarantine(world.database, opener, world.ledger)
+    entry, opened, indexes = await quarantine.get(
+        tenant, UUID(ack.quarantine_id), with_records=True, by=TESTER
+    )
     assert (entry.records, list(indexes), list(opened.documents)) == (3, [1, 2, 3], list(BROKEN))
     report = json.loads(opened.report)
     assert sum(row["count"] for row in report["rows"]) >= 3
     assert b"secret" not in opened.report
-    _, bare, _ = await quarantine.get(tenant, UUID(ack.quarantine_id), with_records=False)
+    _, bare, _ = await quarantine.get(tenant, UUID(ack.quarantine_id), with_records=False, by=TESTER)
     assert (bare.report, list(bare.documents)) == (opened.report, [])
 
-    await quarantine.get(tenant, UUID(ack.quarantine_id), with_records=True)
+    await quarantine.get(tenant, UUID(ack.quarantine_id), with_records=True, by=TESTER)
     sealed = opener.sealed
     assert sealed is not None
     first, second, third = sealed.records

@@ -12,6 +12,7 @@ from intelgraph.gateway.contract_service import MAX_RECORDS, ContractService
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.v1 import contract_pb2, quarantine_pb2
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant
 from tests.contracts.documents import document
@@ -119,9 +120,9 @@ class Reports:
 
 
 async def test_quarantine_is_listed_and_shown(
-    contracts: ContractRegistry, database: Database, tenant: Tenant, stranger: Tenant
+    contracts: ContractRegistry, database: Database, ledger: Ledger, tenant: Tenant, stranger: Tenant
 ) -> None:
-    service = QuarantineService(Quarantine(database, Reports()))
+    service = QuarantineService(Quarantine(database, Reports(), ledger))
     stored = await store_entries(database, contracts, tenant, entries=3)
     _call_as(tenant)
     request = quarantine_pb2.ListQuarantineRequest(page_size=2)

@@ -168,7 +168,15 @@ def test_tenants_from_creation_to_the_end(tmp_path: Path, dsns: dict[str, str]) 
 def test_tenant_of_another_gateway_is_seen(tmp_path: Path, dsns: dict[str, str]) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    with gateway(tmp_path / "one", extra=dsns) as one, gateway(tmp_path / "two", extra=dsns) as two:
+    keys = tmp_path / "one" / "data" / "keys"
+    keyring = {
+        "INTELGRAPH_KEYS__LOCAL__PATH": str(keys / "keyring.sealed"),
+        "INTELGRAPH_KEYS__LOCAL__KEY_FILE": str(keys / "keyring.key"),
+    }
+    with (
+        gateway(tmp_path / "one", extra=dsns) as one,
+        gateway(tmp_path / "two", extra=dsns | keyring) as two,
+    ):
         one.cli("tenants", "create", "acme")
         assert [tenant["name"] for tenant in two.cli("tenants", "list")] == ["acme", "local"]
 

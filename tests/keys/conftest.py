@@ -12,6 +12,7 @@ from intelgraph.keys.settings import KeySettings
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 from tests.keys.gateway import Gateway, gateway
+from tests.parts.ledger import TESTER, ledger_parts
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 
@@ -23,15 +24,21 @@ def key_directory(tmp_path: Path) -> Path:
 
 
 @pytest_asyncio.fixture
-async def tenant(database: Database) -> Tenant:
+async def tenant(database: Database, key_directory: Path) -> Tenant:
     """A tenant that nobody used yet."""
-    return await TenantRegistry(database).create("acme")
+    return await _created(database, key_directory, "acme")
 
 
 @pytest_asyncio.fixture
-async def other_tenant(database: Database) -> Tenant:
+async def other_tenant(database: Database, key_directory: Path) -> Tenant:
     """Another one."""
-    return await TenantRegistry(database).create("other")
+    return await _created(database, key_directory, "other")
+
+
+async def _created(database: Database, key_directory: Path, name: str) -> Tenant:
+    """A tenant by whose creation no keys are held in this process."""
+    async with ledger_parts(database, key_directory) as parts:
+        return await TenantRegistry(database, parts.ledger).create(name, by=TESTER)
 
 
 @pytest_asyncio.fixture

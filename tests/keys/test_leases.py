@@ -12,12 +12,14 @@ from intelgraph._core import Keystore, KeyUnavailable
 from intelgraph.keys import leases
 from intelgraph.keys.key_rows import TenantKeyRow
 from intelgraph.keys.provider import Denial, Denied, NotFound, Unreachable
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 from tests.keys.conftest import StartGateway
 from tests.keys.gateway import Gateway, dek_ids_of, delete_as_owner, keyring, until
 from tests.keys.messages import Messages, opened
+from tests.parts.ledger import TESTER
 
 pytestmark = pytest.mark.usefixtures("quick_upkeep")
 
@@ -286,9 +288,11 @@ async def test_a_tenant_whose_rows_are_gone_is_let_go(
         await gateway.keys.authorise(tenant)
 
 
-async def test_all_tenants_renewals_are_one_call(start: StartGateway, database: Database) -> None:
-    registry = TenantRegistry(database)
-    tenants = [await registry.create(f"t{number}") for number in range(10)]
+async def test_all_tenants_renewals_are_one_call(
+    start: StartGateway, database: Database, ledger: Ledger
+) -> None:
+    registry = TenantRegistry(database, ledger)
+    tenants = [await registry.create(f"t{number}", by=TESTER) for number in range(10)]
     gateway = await start()
     await asyncio.gather(*(gateway.keys.authorise(each) for each in tenants))
     gateway.kms.calls.clear()

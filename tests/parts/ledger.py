@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pytest_asyncio
 
@@ -11,8 +12,12 @@ from intelgraph._core import Keystore
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.settings import KeySettings
+from intelgraph.provenance.actor import Actor
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
+
+TESTER: Final = Actor("tester", "jwt")
+"""Who does what the tests do."""
 
 
 @dataclass(frozen=True)
@@ -40,5 +45,5 @@ async def ledger_parts(database: Database, key_directory: Path) -> AsyncIterator
 @pytest_asyncio.fixture
 async def ledger(database: Database, tmp_path: Path) -> AsyncIterator[Ledger]:
     """A ledger on the test's database."""
-    async with ledger_parts(database, tmp_path / "ledger-keys") as parts:
+    async with ledger_parts(database, tmp_path / "keys") as parts:
         yield parts.ledger

@@ -22,6 +22,7 @@ from intelgraph.temporal.feed import ChangeFeed
 from intelgraph.tenants.registry import Tenant
 from tests.gateway.served import bearer, refusal_of
 from tests.gateway.token_issuer import TokenIssuer
+from tests.parts.ledger import TESTER
 from tests.temporal.world import World, upsert
 
 EWR = entity_pb2.EntityRef(dataset="stations", key=b'"EWR"')
@@ -198,7 +199,7 @@ async def test_a_feed_that_stands_still_ends_with_its_tenant(world: World, wire:
     call = wire.entities.Changes(entity_pb2.ChangesRequest(), metadata=wire.token("auditor"))
     waiting = asyncio.create_task(call.read())
     await asyncio.sleep(0.2)
-    await world.registry.suspend(wire.tenant.name)
+    await world.registry.suspend(wire.tenant.name, by=TESTER)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await asyncio.wait_for(waiting, 10)
     assert refusal_of(caught.value).reason == "TENANT_SUSPENDED"

@@ -20,6 +20,7 @@ from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.settings import KeySettings
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.temporal.catalogues import Catalogues
 from intelgraph.temporal.commit_watch import CommitWatch
@@ -27,6 +28,7 @@ from intelgraph.temporal.entities import EntityReader
 from intelgraph.temporal.feed import ChangeFeed
 from intelgraph.temporal.verify import LogVerifier
 from intelgraph.tenants.registry import Tenant, TenantRegistry
+from tests.parts.ledger import TESTER
 
 Document = dict[str, Any]
 
@@ -82,6 +84,7 @@ class World:
     engine: Engine
     contracts: ContractRegistry
     registry: TenantRegistry
+    ledger: Ledger
     unserved: dict[str, Exception] = field(default_factory=dict)
     """What the feed is told of tenants that are not to be served any more."""
 
@@ -95,6 +98,7 @@ class World:
             IngestSettings(),
             self.registry.get,
             self.watch.committed,
+            self.ledger,
         )
         self.unsealer = Unsealer(self.keys)
         self.catalogues = Catalogues(self.contracts)
@@ -108,9 +112,9 @@ class World:
 
     async def tenant(self, *datasets: str) -> Tenant:
         """A new tenant with a contract for each dataset, `stations` by default."""
-        tenant = await self.registry.create(f"t{uuid4().hex}")
+        tenant = await self.registry.create(f"t{uuid4().hex}", by=TESTER)
         for dataset in datasets or ("stations",):
-            await self.contracts.upsert(tenant, contract(tenant.name, dataset))
+            await self.contracts.upsert(tenant, contract(tenant.name, dataset), by=TESTER)
         return tenant
 
     async def ingest(
@@ -120,7 +124,7 @@ class World:
         request = ingest_pb2.OpenStream(
             dataset=dataset, stream_id=f"stream {next(_numbers)}", producer="test", source_region="local"
         )
-        session, _ = await self.intake.open(tenant, request, _no_refresh, float("inf"))
+        session, _ = await self.intake.open(tenant, request, _no_refresh, float("inf"), TESTER)
         batch = ingest_pb2.StreamRequest(batch=ingest_pb2.Batch(sequence=1, records=records))
 
         async def frames() -> AsyncIterator[bytes]:
@@ -164,7 +168,9 @@ async def running(
         keystore, cache_bytes=64 << 20, max_record_bytes=8 << 20, max_depth=64, max_batch_records=65_536
     )
     keys = KeyService(keystore, await open_provider(settings, directory, database), database, settings)
-    world = World(database, keystore, keys, engine, ContractRegistry(database), TenantRegistry(database))
+    ledger = Ledger(keystore, keys)
+    contracts, registry = ContractRegistry(database, ledger), TenantRegistry(database, ledger)
+    world = World(database, keystore, keys, engine, contracts, registry, ledger)
     try:
         yield world
     finally:

@@ -16,32 +16,34 @@ from intelgraph.errors import (
     NotFound,
     PermissionDenied,
 )
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants import registry as registry_module
 from intelgraph.tenants.limits import LimitChanges, TenantLimits
 from intelgraph.tenants.registry import Tenant, TenantRegistry, TenantState
+from tests.parts.ledger import TESTER
 
 
 @pytest_asyncio.fixture
-async def registry(database: Database) -> AsyncIterator[TenantRegistry]:
-    async with TenantRegistry(database) as entered:
+async def registry(database: Database, ledger: Ledger) -> AsyncIterator[TenantRegistry]:
+    async with TenantRegistry(database, ledger) as entered:
         yield entered
 
 
 @pytest_asyncio.fixture
-async def elsewhere(storage_settings: StorageSettings) -> AsyncIterator[TenantRegistry]:
+async def elsewhere(storage_settings: StorageSettings, ledger: Ledger) -> AsyncIterator[TenantRegistry]:
     """The registry of another gateway on the same database."""
     async with AsyncExitStack() as opened:
         other = await Database.connect(storage_settings)
         opened.push_async_callback(other.close)
-        yield await opened.enter_async_context(TenantRegistry(other))
+        yield await opened.enter_async_context(TenantRegistry(other, ledger))
 
 
 async def test_a_tenant_has_a_clock_and_the_default_limits(
     registry: TenantRegistry, database: Database
 ) -> None:
-    created = await registry.create("acme")
+    created = await registry.create("acme", by=TESTER)
     assert created == await registry.get("acme")
     assert (created.name, created.state, created.limits) == ("acme", TenantState.ACTIVE, TenantLimits())
     async with database.read(created.tenant_id) as connection:
@@ -55,22 +57,24 @@ async def test_a_name_that_would_need_quoting_somewhere_is_refused(
     registry: TenantRegistry, name: str
 ) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        await registry.create(name)
+        await registry.create(name, by=TESTER)
     assert caught.value.reason == "TENANT_NAME_INVALID"
 
 
 async def test_a_name_is_given_once_even_after_offboarding(registry: TenantRegistry) -> None:
-    await registry.create("acme")
-    await registry.offboard("acme")
+    await registry.create("acme", by=TESTER)
+    await registry.offboard("acme", by=TESTER)
     with pytest.raises(AlreadyExists) as caught:
-        await registry.create("acme")
+        await registry.create("acme", by=TESTER)
     assert caught.value.reason == "TENANT_EXISTS"
 
 
 async def test_of_two_who_create_one_tenant_one_does(
     registry: TenantRegistry, elsewhere: TenantRegistry
 ) -> None:
-    outcomes = await asyncio.gather(registry.create("acme"), elsewhere.create("acme"), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        registry.create("acme", by=TESTER), elsewhere.create("acme", by=TESTER), return_exceptions=True
+    )
     assert {type(outcome) for outcome in outcomes} == {Tenant, AlreadyExists}
 
 
@@ -82,13 +86,13 @@ async def test_an_unknown_tenant_is_denied(registry: TenantRegistry) -> None:
     with pytest.raises(PermissionDenied) as caught:
         await registry.get("nobody")
     assert caught.value.reason == "TENANT_UNKNOWN"
-    await registry.create("nobody")
+    await registry.create("nobody", by=TESTER)
     assert (await registry.get("nobody")).name == "nobody"
 
 
 async def test_limits_change_one_by_one(registry: TenantRegistry) -> None:
-    await registry.create("acme", LimitChanges(streams=3))
-    changed = await registry.set_limits("acme", LimitChanges(records_per_second=500))
+    await registry.create("acme", LimitChanges(streams=3), by=TESTER)
+    changed = await registry.set_limits("acme", LimitChanges(records_per_second=500), by=TESTER)
     assert changed.limits == TenantLimits(streams=3, records_per_second=500)
     assert (await registry.get("acme")).limits == changed.limits
 
@@ -105,9 +109,9 @@ async def test_limits_change_one_by_one(registry: TenantRegistry) -> None:
 async def test_a_limit_that_makes_no_sense_is_refused_by_name(
     registry: TenantRegistry, changes: LimitChanges
 ) -> None:
-    await registry.create("acme")
+    await registry.create("acme", by=TESTER)
     with pytest.raises(InvalidArgument) as caught:
-        await registry.set_limits("acme", changes)
+        await registry.set_limits("acme", changes, by=TESTER)
     (violation,) = caught.value.violations
     name = violation.pointer.removeprefix("/limits/")
     assert getattr(changes, name) is not None
@@ -115,7 +119,7 @@ async def test_a_limit_that_makes_no_sense_is_refused_by_name(
 
 
 async def test_states_move_to_and_fro_until_offboarded(registry: TenantRegistry) -> None:
-    await registry.create("acme")
+    await registry.create("acme", by=TESTER)
     for move, state in (
         (registry.suspend, TenantState.SUSPENDED),
         (registry.suspend, TenantState.SUSPENDED),
@@ -124,19 +128,23 @@ async def test_states_move_to_and_fro_until_offboarded(registry: TenantRegistry)
         (registry.offboard, TenantState.OFFBOARDED),
         (registry.offboard, TenantState.OFFBOARDED),
     ):
-        assert (await move("acme")).state is state
+        assert (await move("acme", by=TESTER)).state is state
         assert (await registry.get("acme")).state is state
     for refused in (
-        registry.resume("acme"),
-        registry.suspend("acme"),
-        registry.set_limits("acme", LimitChanges(streams=1)),
+        registry.resume("acme", by=TESTER),
+        registry.suspend("acme", by=TESTER),
+        registry.set_limits("acme", LimitChanges(streams=1), by=TESTER),
     ):
         with pytest.raises(FailedPrecondition):
             await refused
 
 
 async def test_what_is_not_there_cannot_be_changed(registry: TenantRegistry) -> None:
-    for refused in (registry.suspend("x"), registry.set_limits("x", LimitChanges()), registry.offboard("x")):
+    for refused in (
+        registry.suspend("x", by=TESTER),
+        registry.set_limits("x", LimitChanges(), by=TESTER),
+        registry.offboard("x", by=TESTER),
+    ):
         with pytest.raises(NotFound):
             await refused
 
@@ -144,7 +152,7 @@ async def test_what_is_not_there_cannot_be_changed(registry: TenantRegistry) -> 
 async def test_pages_hold_every_tenant_once_by_name(registry: TenantRegistry) -> None:
     names = [f"t{number}" for number in range(7)]
     for name in reversed(names):
-        await registry.create(name)
+        await registry.create(name, by=TESTER)
     listed: list[str] = []
     while page := await registry.page(listed[-1] if listed else "", 3):
         listed += [tenant.name for tenant in page]
@@ -154,10 +162,10 @@ async def test_pages_hold_every_tenant_once_by_name(registry: TenantRegistry) ->
 async def test_another_gateway_sees_a_change_at_once(
     registry: TenantRegistry, elsewhere: TenantRegistry
 ) -> None:
-    await registry.create("acme")
+    await registry.create("acme", by=TESTER)
     await elsewhere.get("acme")
     await asyncio.sleep(0.2)  # until it listens
-    await registry.suspend("acme")
+    await registry.suspend("acme", by=TESTER)
     seconds = await _until(lambda: _state(elsewhere) is TenantState.SUSPENDED)
     assert seconds < registry_module.REFRESH_SECONDS / 2
 
@@ -165,17 +173,17 @@ async def test_another_gateway_sees_a_change_at_once(
 async def test_a_change_whose_notification_was_lost_is_seen_within_two_seconds(
     registry: TenantRegistry, elsewhere: TenantRegistry, storage_settings: StorageSettings
 ) -> None:
-    await registry.create("acme")
+    await registry.create("acme", by=TESTER)
     await elsewhere.get("acme")
     await _as_owner(storage_settings, "ALTER TABLE tenant DISABLE TRIGGER announce_tenant")
-    await registry.suspend("acme")
+    await registry.suspend("acme", by=TESTER)
     assert await _until(lambda: _state(elsewhere) is TenantState.SUSPENDED) < registry_module.FRESH_SECONDS
 
 
 async def test_what_cannot_be_read_again_is_not_served_for_longer_than_two_seconds(
     registry: TenantRegistry, storage_settings: StorageSettings
 ) -> None:
-    await registry.create("acme")
+    await registry.create("acme", by=TESTER)
     await registry.get("acme")
     await _as_owner(storage_settings, "ALTER TABLE tenant RENAME TO gone")
 
@@ -194,7 +202,7 @@ async def test_what_cannot_be_read_again_is_not_served_for_longer_than_two_secon
 async def test_the_registry_listens_again_after_its_connection_broke(
     registry: TenantRegistry, elsewhere: TenantRegistry, database: Database
 ) -> None:
-    await registry.create("acme")
+    await registry.create("acme", by=TESTER)
     await elsewhere.get("acme")
     await asyncio.sleep(0.2)
     async with database.write() as connection:
@@ -204,7 +212,7 @@ async def test_the_registry_listens_again_after_its_connection_broke(
         )
     assert ended
     await asyncio.sleep(registry_module.REFRESH_SECONDS + 0.5)
-    await registry.suspend("acme")
+    await registry.suspend("acme", by=TESTER)
     assert await _until(lambda: _state(elsewhere) is TenantState.SUSPENDED) < 0.5
 
 

@@ -8,14 +8,22 @@ from intelgraph.errors import FailedPrecondition, InvalidArgument
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.tenant_service import TenantService
 from intelgraph.gateway.v1 import tenant_pb2
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
-from intelgraph.tenants.registry import TenantRegistry, TenantState
+from intelgraph.tenants.registry import Tenant, TenantRegistry, TenantState
+from tests.parts.ledger import TESTER
 
 CONTEXT: Any = None  # the handlers do not look at it
 
 
-async def test_an_operator_creates_limits_suspends_and_offboards(database: Database) -> None:
-    service = TenantService(TenantRegistry(database), "local")
+def _call_as(tenant: Tenant) -> None:
+    current_identity.set(Identity(tenant, "op", frozenset({"operator"}), float("inf"), "jwt"))
+
+
+async def test_an_operator_creates_limits_suspends_and_offboards(database: Database, ledger: Ledger) -> None:
+    registry = TenantRegistry(database, ledger)
+    service = TenantService(registry, "local")
+    _call_as(await registry.ensure("local"))
     created = await service.CreateTenant(
         tenant_pb2.CreateTenantRequest(name="acme", limits=tenant_pb2.TenantLimits(streams=2)), CONTEXT
     )
@@ -38,30 +46,30 @@ async def test_an_operator_creates_limits_suspends_and_offboards(database: Datab
     assert gone.tenant.state == tenant_pb2.TENANT_STATE_OFFBOARDED
 
 
-async def test_the_platform_tenant_stays_active(database: Database) -> None:
-    registry = TenantRegistry(database)
-    await registry.ensure("local")
+async def test_the_platform_tenant_stays_active(database: Database, ledger: Ledger) -> None:
+    registry = TenantRegistry(database, ledger)
+    _call_as(await registry.ensure("local"))
     service = TenantService(registry, "local")
     with pytest.raises(FailedPrecondition, match="PLATFORM_TENANT"):
         await service.SuspendTenant(tenant_pb2.SuspendTenantRequest(name="local"), CONTEXT)
     with pytest.raises(FailedPrecondition, match="PLATFORM_TENANT"):
         await service.OffboardTenant(tenant_pb2.OffboardTenantRequest(name="local"), CONTEXT)
-    assert (await TenantRegistry(database).get("local")).state is TenantState.ACTIVE
+    assert (await TenantRegistry(database, ledger).get("local")).state is TenantState.ACTIVE
 
     # One that was suspended past the gateway, or under another setting, is let go on.
-    await registry.suspend("local")
+    await registry.suspend("local", by=TESTER)
     resumed = await service.SuspendTenant(tenant_pb2.SuspendTenantRequest(name="local", resume=True), CONTEXT)
     assert resumed.tenant.state == tenant_pb2.TENANT_STATE_ACTIVE
 
 
-async def test_tenants_are_listed_page_by_page(database: Database) -> None:
-    registry = TenantRegistry(database)
-    tenants = [await registry.create(f"t{number}") for number in range(5)]
+async def test_tenants_are_listed_page_by_page(database: Database, ledger: Ledger) -> None:
+    registry = TenantRegistry(database, ledger)
+    tenants = [await registry.create(f"t{number}", by=TESTER) for number in range(5)]
     service = TenantService(registry, "local")
     request = tenant_pb2.ListTenantsRequest(page_size=2)
     listed: list[str] = []
     while not listed or request.page_token:
-        current_identity.set(Identity(tenants[0], "op", frozenset({"operator"}), float("inf"), "jwt"))
+        _call_as(tenants[0])
         page = await service.ListTenants(request, CONTEXT)
         listed += [tenant.name for tenant in page.tenants]
         request.page_token = page.next_page_token

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
 from intelgraph.errors import NotFound
+from intelgraph.provenance.kinds import QuarantineOpened
 
 if TYPE_CHECKING:
+    from intelgraph.provenance.actor import Actor
+    from intelgraph.provenance.ledger import Ledger
     from intelgraph.storage.database import Database
     from intelgraph.tenants.registry import Tenant
 
@@ -82,9 +85,10 @@ class QuarantinePage:
 class Quarantine:
     """Finds entries and has them opened."""
 
-    def __init__(self, database: "Database", opener: Opener) -> None:
+    def __init__(self, database: "Database", opener: Opener, ledger: "Ledger") -> None:
         self._database = database
         self._opener = opener
+        self._ledger = ledger
 
     async def page(
         self, tenant: "Tenant", dataset: str, before: EntryPlace | None, limit: int
@@ -97,9 +101,10 @@ class Quarantine:
         return QuarantinePage([QuarantineEntry(**row) for row in rows], total)
 
     async def get(
-        self, tenant: "Tenant", quarantine_id: UUID, *, with_records: bool
+        self, tenant: "Tenant", quarantine_id: UUID, *, with_records: bool, by: "Actor"
     ) -> tuple[QuarantineEntry, OpenedEntry, Sequence[int]]:
-        """An entry, opened, and the indexes of its records within their batch, as many as documents.
+        """An entry, opened, and the indexes of its records within their batch, as many as documents. That `by` was
+        shown them is in the ledger before anything is opened.
 
         Raises NotFound QUARANTINE_NOT_FOUND, and what the opener raises.
         """
@@ -116,8 +121,19 @@ class Quarantine:
         entry = QuarantineEntry(**row)
         records = [SealedRecord(**record) for record in stored]
         sealed = SealedEntry(quarantine_id, entry.dataset, report, records)
+        await self._record_opening(tenant, entry, by, with_records=with_records)
         opened = await self._opener.open_quarantine(tenant, sealed)
         return entry, opened, [record.record_index for record in records]
+
+    async def _record_opening(
+        self, tenant: "Tenant", entry: QuarantineEntry, by: "Actor", *, with_records: bool
+    ) -> None:
+        facts = QuarantineOpened(entry.dataset, str(entry.quarantine_id), with_records)
+        await self._ledger.ready()
+        async with self._database.write() as connection:
+            await self._ledger.append(
+                connection, facts, subject=f"quarantine:{entry.quarantine_id}", by=by, tenant=tenant
+            )
 
 
 _SELECT: Final = """

@@ -12,9 +12,12 @@ from uuid import UUID
 from intelgraph.contracts.compiling import compile_contract
 from intelgraph.contracts.precedence import precedence
 from intelgraph.errors import AlreadyExists, NotFound, PermissionDenied
+from intelgraph.provenance.kinds import ContractPublished
 
 if TYPE_CHECKING:
     from intelgraph._core import Contract
+    from intelgraph.provenance.actor import Actor
+    from intelgraph.provenance.ledger import Ledger
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
     from intelgraph.tenants.registry import Tenant
@@ -50,10 +53,13 @@ class ContractPlace:
 class ContractRegistry:
     """Publishes contracts and finds them."""
 
-    def __init__(self, database: "Database") -> None:
+    def __init__(self, database: "Database", ledger: "Ledger") -> None:
         self._database = database
+        self._ledger = ledger
 
-    async def upsert(self, tenant: "Tenant", document: bytes) -> tuple[PublishedContract, bool]:
+    async def upsert(
+        self, tenant: "Tenant", document: bytes, *, by: "Actor"
+    ) -> tuple[PublishedContract, bool]:
         """Publishes a contract; the second value is False if the very same document was published already.
 
         Raises InvalidArgument CONTRACT_INVALID, PermissionDenied TENANT_MISMATCH, and AlreadyExists
@@ -66,6 +72,7 @@ class ContractRegistry:
                 "the contract is another tenant's",
                 fix=f"set tenantId to {tenant.name}, or publish it with an identity of its tenant",
             )
+        await self._ledger.ready()
         async with self._database.write() as connection:
             # Numbers are handed out under the clock row, as those of streams are.
             await connection.execute(_LOCK, tenant.tenant_id)
@@ -87,6 +94,10 @@ class ContractRegistry:
                     fix="publish the document under a higher version",
                     metadata={"digest": published.digest.hex()},
                 )
+            if created is not None:
+                facts = ContractPublished(contract.dataset, contract.version, contract.digest.hex())
+                subject = f"contract:{contract.dataset}@{contract.version}"
+                await self._ledger.append(connection, facts, subject=subject, by=by, tenant=tenant)
         return published, created is not None
 
     async def get(self, tenant: "Tenant", dataset: str, version: str = "") -> PublishedContract:

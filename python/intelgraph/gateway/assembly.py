@@ -31,6 +31,7 @@ from intelgraph.ingest.intake import Intake
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.temporal.catalogues import Catalogues
 from intelgraph.temporal.commit_watch import CommitWatch
@@ -50,7 +51,10 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
     with _traced(settings):
         database = await Database.connect(settings.storage)
         try:
-            async with TenantRegistry(database) as tenants, _core(settings, database) as core:
+            async with (
+                _core(settings, database) as core,
+                TenantRegistry(database, core.ledger) as tenants,
+            ):
                 await tenants.ensure(settings.platform_tenant)
                 authenticator = Authenticator(
                     tenants,
@@ -116,6 +120,7 @@ class _Core:
     engine: Engine
     keystore: Keystore
     keys: KeyService
+    ledger: Ledger
 
 
 @asynccontextmanager
@@ -131,7 +136,7 @@ async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
     provider = await open_provider(settings.keys, settings.data_dir / "keys", database)
     keys = KeyService(keystore, provider, database, settings.keys, on_revoked=engine.forget_unleased)
     try:
-        yield _Core(engine, keystore, keys)
+        yield _Core(engine, keystore, keys, Ledger(keystore, keys))
     finally:
         await keys.close()
 
@@ -142,7 +147,7 @@ def _data_services(
     core: _Core,
     authenticator: Authenticator,
 ) -> list[Service]:
-    contracts = ContractRegistry(database)
+    contracts = ContractRegistry(database, core.ledger)
     unsealer, catalogues, watch = Unsealer(core.keys), Catalogues(contracts), CommitWatch(database)
     intake = Intake(
         core.engine,
@@ -152,11 +157,14 @@ def _data_services(
         settings.ingest,
         authenticator.served,
         watch.committed,
+        core.ledger,
     )
     entities = EntityReader(database, contracts, unsealer, catalogues, core.keystore)
     feed = ChangeFeed(database, unsealer, catalogues, core.keystore, watch, authenticator.served)
     contract_service = ContractService(contracts)
-    quarantine_service = QuarantineService(Quarantine(database, QuarantineOpener(core.keystore, unsealer)))
+    quarantine_service = QuarantineService(
+        Quarantine(database, QuarantineOpener(core.keystore, unsealer), core.ledger)
+    )
     return [
         IngestService(intake, authenticator).service(),
         EntityService(entities, feed).service(),

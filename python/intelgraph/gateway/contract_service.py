@@ -33,8 +33,8 @@ class ContractService(contract_pb2_grpc.ContractServiceServicer):
     async def UpsertContract(  # noqa: N802 (gRPC's name)
         self, request: contract_pb2.UpsertContractRequest, context: "Context"
     ) -> contract_pb2.UpsertContractResponse:
-        tenant = current_identity.get().tenant
-        published, created = await self._registry.upsert(tenant, request.document)
+        identity = current_identity.get()
+        published, created = await self._registry.upsert(identity.tenant, request.document, by=identity.actor)
         return contract_pb2.UpsertContractResponse(contract=_message(published), created=created)
 
     async def GetContract(  # noqa: N802 (gRPC's name)

@@ -43,7 +43,7 @@ class IngestService:
         request = await _open_request(frames)
         require_own_tenant(identity, request.tenant)
         session, opened = await self._intake.open(
-            identity.tenant, request, self._refresher(identity), identity.expires_at
+            identity.tenant, request, self._refresher(identity), identity.expires_at, identity.actor
         )
         try:
             await context.write(ingest_pb2.StreamResponse(opened=opened).SerializeToString())

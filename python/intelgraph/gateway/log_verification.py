@@ -9,6 +9,7 @@ from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.attach import attached
 from intelgraph.storage.database import Database
 from intelgraph.temporal.catalogues import Catalogues
@@ -56,9 +57,10 @@ async def log_verification(settings: "Settings") -> AsyncIterator[LogVerificatio
             keystore = keystore_of(settings.keys)
             keys = KeyService(keystore, provider, database, settings.keys)
             try:
-                catalogues = Catalogues(ContractRegistry(database))
+                ledger = Ledger(keystore, keys)
+                catalogues = Catalogues(ContractRegistry(database, ledger))
                 verifier = LogVerifier(database, Unsealer(keys), catalogues, keystore)
-                yield LogVerification(verifier, TenantRegistry(database))
+                yield LogVerification(verifier, TenantRegistry(database, ledger))
             finally:
                 await keys.close()
         finally:

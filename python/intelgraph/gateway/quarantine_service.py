@@ -44,9 +44,12 @@ class QuarantineService(quarantine_pb2_grpc.QuarantineServiceServicer):
     async def GetQuarantine(  # noqa: N802 (gRPC's name)
         self, request: quarantine_pb2.GetQuarantineRequest, context: "Context"
     ) -> quarantine_pb2.GetQuarantineResponse:
-        tenant = current_identity.get().tenant
+        identity = current_identity.get()
         entry, opened, indexes = await self._quarantine.get(
-            tenant, _identifier(request.quarantine_id), with_records=request.with_records
+            identity.tenant,
+            _identifier(request.quarantine_id),
+            with_records=request.with_records,
+            by=identity.actor,
         )
         return quarantine_pb2.GetQuarantineResponse(
             entry=_message(entry),

@@ -35,7 +35,9 @@ class TenantService(tenant_pb2_grpc.TenantServiceServicer):
     async def CreateTenant(  # noqa: N802 (gRPC's name)
         self, request: tenant_pb2.CreateTenantRequest, context: "Context"
     ) -> tenant_pb2.CreateTenantResponse:
-        tenant = await self._registry.create(request.name, _changes(request.limits))
+        tenant = await self._registry.create(
+            request.name, _changes(request.limits), by=current_identity.get().actor
+        )
         return tenant_pb2.CreateTenantResponse(tenant=_message(tenant))
 
     async def ListTenants(  # noqa: N802 (gRPC's name)
@@ -54,24 +56,27 @@ class TenantService(tenant_pb2_grpc.TenantServiceServicer):
     async def UpdateTenantLimits(  # noqa: N802 (gRPC's name)
         self, request: tenant_pb2.UpdateTenantLimitsRequest, context: "Context"
     ) -> tenant_pb2.UpdateTenantLimitsResponse:
-        tenant = await self._registry.set_limits(request.name, _changes(request.limits))
+        tenant = await self._registry.set_limits(
+            request.name, _changes(request.limits), by=current_identity.get().actor
+        )
         return tenant_pb2.UpdateTenantLimitsResponse(tenant=_message(tenant))
 
     async def SuspendTenant(  # noqa: N802 (gRPC's name)
         self, request: tenant_pb2.SuspendTenantRequest, context: "Context"
     ) -> tenant_pb2.SuspendTenantResponse:
+        by = current_identity.get().actor
         if request.resume:
-            return tenant_pb2.SuspendTenantResponse(
-                tenant=_message(await self._registry.resume(request.name))
-            )
-        self._require_not_platform(request.name)
-        return tenant_pb2.SuspendTenantResponse(tenant=_message(await self._registry.suspend(request.name)))
+            tenant = await self._registry.resume(request.name, by=by)
+        else:
+            self._require_not_platform(request.name)
+            tenant = await self._registry.suspend(request.name, by=by)
+        return tenant_pb2.SuspendTenantResponse(tenant=_message(tenant))
 
     async def OffboardTenant(  # noqa: N802 (gRPC's name)
         self, request: tenant_pb2.OffboardTenantRequest, context: "Context"
     ) -> tenant_pb2.OffboardTenantResponse:
         self._require_not_platform(request.name)
-        tenant = await self._registry.offboard(request.name)
+        tenant = await self._registry.offboard(request.name, by=current_identity.get().actor)
         return tenant_pb2.OffboardTenantResponse(tenant=_message(tenant))
 
     def _require_not_platform(self, name: str) -> None:

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from intelgraph import errors
 from intelgraph._core import Engine, Prepared, Stream
-from intelgraph.contracts.registry import ContractRegistry
+from intelgraph.contracts.registry import ContractRegistry, PublishedContract
 from intelgraph.gateway.v1 import ingest_pb2
 from intelgraph.ingest import metrics, positions
 from intelgraph.ingest.committer import Served, TenantCommitter
@@ -29,6 +29,9 @@ from intelgraph.ingest.pace import Pace
 from intelgraph.ingest.session import PrepareBatch, StreamBounds, StreamSession
 from intelgraph.ingest.settings import IngestSettings
 from intelgraph.keys.service import KeyService
+from intelgraph.provenance.actor import Actor
+from intelgraph.provenance.kinds import StreamOpened
+from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage import change_log
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant
@@ -80,6 +83,7 @@ class Intake:
         settings: IngestSettings,
         served: Served,
         on_commit: Callable[[UUID, int], None],
+        ledger: Ledger,
     ) -> None:
         """`served` reads a tenant by its name, from memory as a rule. `on_commit` is told the tenant and its last
         change after each commit.
@@ -91,6 +95,7 @@ class Intake:
         self._settings = settings
         self._served = served
         self._on_commit = on_commit
+        self._ledger = ledger
         self._executor = ThreadPoolExecutor(
             max_workers=settings.threads or os.cpu_count() or 2, thread_name_prefix="core"
         )
@@ -108,8 +113,10 @@ class Intake:
         request: ingest_pb2.OpenStream,
         refresh: Callable[[str], Awaitable[float]],
         expires_at: float,
+        by: Actor,
     ) -> tuple[StreamSession, ingest_pb2.StreamOpened]:
-        """Opens a stream and fences its older connections.
+        """Opens a stream and fences its older connections. A producer that the stream did not have before is in the
+        ledger.
 
         Raises:
             errors.InvalidArgument: `DATASET_MISSING`, `STREAM_ID_INVALID`.
@@ -124,15 +131,7 @@ class Intake:
         intake = await self._intake(tenant)
         if len(intake.sessions) >= tenant.limits.streams:
             raise _too_many_streams(tenant.limits.streams)
-        async with self._database.write() as connection:
-            position = await positions.open_stream(
-                connection,
-                tenant.tenant_id,
-                request.stream_id,
-                contract.dataset_id,
-                request.producer,
-                request.source_region,
-            )
+        position = await self._position(tenant, request, contract, by)
         compiled = contract.compiled()
         stream = Stream(
             tenant.tenant_id.bytes,
@@ -157,6 +156,32 @@ class Intake:
         intake.sessions.add(session)
         metrics.OPEN_STREAMS.inc()
         return session, _opened(position.sequence, bounds, contract.digest, contract.version)
+
+    async def _position(
+        self, tenant: Tenant, request: ingest_pb2.OpenStream, contract: PublishedContract, by: Actor
+    ) -> positions.Position:
+        await self._ledger.ready()
+        async with self._database.write() as connection:
+            position, producer_before = await positions.open_stream(
+                connection,
+                tenant.tenant_id,
+                request.stream_id,
+                contract.dataset_id,
+                request.producer,
+                request.source_region,
+            )
+            if producer_before != request.producer:
+                facts = StreamOpened(
+                    request.stream_id,
+                    contract.dataset,
+                    request.producer,
+                    producer_before,
+                    request.source_region,
+                )
+                await self._ledger.append(
+                    connection, facts, subject=f"stream:{request.stream_id}", by=by, tenant=tenant
+                )
+        return position
 
     def closed(self, tenant: Tenant, session: StreamSession) -> None:
         """The session's connection is gone. What it submitted is still committed."""

@@ -42,12 +42,15 @@ class Clock:
 
 
 _OPEN = """
+WITH before AS MATERIALIZED (
+  SELECT producer FROM ingest_stream WHERE tenant_id = $1 AND stream_id = $2
+)
 INSERT INTO ingest_stream AS s
        (tenant_id, stream_no, stream_id, dataset_id, producer, source_region, epoch, sequence, updated_at)
 SELECT $1, coalesce(max(stream_no), 0) + 1, $2, $3, $4, $5, 1, 0, now() FROM ingest_stream WHERE tenant_id = $1
 ON CONFLICT (tenant_id, stream_id) DO UPDATE
    SET epoch = s.epoch + 1, producer = excluded.producer, source_region = excluded.source_region, updated_at = now()
-RETURNING stream_no, epoch, sequence, dataset_id
+RETURNING stream_no, epoch, sequence, dataset_id, (SELECT producer FROM before) AS producer_before
 """
 
 
@@ -58,8 +61,9 @@ async def open_stream(
     dataset_id: int,
     producer: str,
     source_region: str,
-) -> Position:
-    """Opens a stream, creating it the first time, and fences its older connections.
+) -> tuple[Position, str | None]:
+    """Opens a stream, creating it the first time, and fences its older connections. Also gives the producer that it
+    had before; None the first time.
 
     The clock row is locked first: it serialises the numbering of a tenant's streams, and waits for a commit of an
     older connection, so that the returned sequence cannot move any more.
@@ -77,7 +81,7 @@ async def open_stream(
                 f"stream {stream_id!r} carries another dataset",
                 fix="use one stream id per dataset",
             )
-    return Position(row["stream_no"], row["epoch"], row["sequence"])
+    return Position(row["stream_no"], row["epoch"], row["sequence"]), row["producer_before"]
 
 
 _ADVANCE = """

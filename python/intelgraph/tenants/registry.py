@@ -1,6 +1,6 @@
 """The tenants, as every gateway sees them at most two seconds after any of them changed one.
 
-    async with TenantRegistry(database) as registry:
+    async with TenantRegistry(database, ledger) as registry:
         tenant = await registry.get("acme")
 
 A tenant that was read lately is answered from memory. One connection listens for changes, and reads
@@ -31,9 +31,14 @@ from intelgraph.errors import (
     NotFound,
     PermissionDenied,
 )
+from intelgraph.provenance.actor import GATEWAY
+from intelgraph.provenance.kinds import TenantCreated, TenantLimitsChanged, TenantStateChanged
 from intelgraph.tenants.limits import LimitChanges, TenantLimits
 
 if TYPE_CHECKING:
+    from intelgraph.provenance.actor import Actor
+    from intelgraph.provenance.facts import Facts
+    from intelgraph.provenance.ledger import Ledger
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
 
@@ -80,8 +85,9 @@ class _Kept:
 class TenantRegistry:
     """Reads and changes tenants. Enter it to keep what it remembers up to date."""
 
-    def __init__(self, database: "Database") -> None:
+    def __init__(self, database: "Database", ledger: "Ledger") -> None:
         self._database = database
+        self._ledger = ledger
         self._kept: dict[str, _Kept] = {}
         self._changed = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
@@ -133,8 +139,14 @@ class TenantRegistry:
 
     # -- changing --------------------------------------------------------------------------------------
 
-    async def create(self, name: str, limits: LimitChanges = LimitChanges()) -> Tenant:  # noqa: B008 (frozen)
-        """A new tenant, with its clock.
+    async def create(
+        self,
+        name: str,
+        limits: LimitChanges = LimitChanges(),  # noqa: B008 (frozen)
+        *,
+        by: "Actor",
+    ) -> Tenant:
+        """A new tenant, with its clock. That it was created is in the ledger, as every change below.
 
         Raises InvalidArgument TENANT_NAME_INVALID or LIMIT_OUT_OF_RANGE, AlreadyExists TENANT_EXISTS.
         """
@@ -144,55 +156,70 @@ class TenantRegistry:
                 "a tenant's name has 1 to 63 lower-case letters, digits and hyphens",
                 fix="choose another name, which begins with a letter or a digit",
             )
-        stored = json.dumps(limits.applied_to(TenantLimits()).to_stored())
+        stored = _stored(limits.applied_to(TenantLimits()))
+        await self._ledger.ready()
         try:
             async with self._database.write() as connection:
-                row = await connection.fetchrow(_CREATE, uuid4(), name, stored)
+                tenant = _tenant(await connection.fetchrow(_CREATE, uuid4(), name, stored))
+                await self._append(connection, TenantCreated(stored), tenant, by)
         except asyncpg.UniqueViolationError:
             raise AlreadyExists(
                 "TENANT_EXISTS",
                 f"there is or was a tenant {name}",
                 fix="choose another name: the name of an offboarded tenant is never given again",
             ) from None
-        return _tenant(row)
+        return tenant
 
     async def ensure(self, name: str) -> Tenant:
         """The tenant of that name, created if there was none. For the tenant of local use."""
+        async with self._database.write() as connection:
+            tenant = await _find(connection, name)
+        if tenant is not None:
+            return tenant
         try:
-            return await self.create(name)
+            return await self.create(name, by=GATEWAY)
         except AlreadyExists:
             return await self.get(name)
 
-    async def set_limits(self, name: str, changes: LimitChanges) -> Tenant:
-        """Changes some limits. Raises NotFound, InvalidArgument and FailedPrecondition as `_change` does."""
+    async def set_limits(self, name: str, changes: LimitChanges, *, by: "Actor") -> Tenant:
+        """Changes some limits. Raises NotFound, InvalidArgument and FailedPrecondition as `_locked` does."""
+        await self._ledger.ready()
         async with self._database.write() as connection:
             before = await _locked(connection, name)
-            limits = json.dumps(changes.applied_to(before.limits).to_stored())
+            limits = _stored(changes.applied_to(before.limits))
             row = await connection.fetchrow(
                 "UPDATE tenant SET limits = $2 WHERE tenant_id = $1 RETURNING *", before.tenant_id, limits
             )
+            await self._append(connection, TenantLimitsChanged(_stored(before.limits), limits), before, by)
         return self._remember(_tenant(row))
 
-    async def suspend(self, name: str) -> Tenant:
+    async def suspend(self, name: str, *, by: "Actor") -> Tenant:
         """Denies the tenant everything until it is let go on. The second time changes nothing."""
-        return await self._move(name, TenantState.SUSPENDED)
+        return await self._move(name, TenantState.SUSPENDED, by)
 
-    async def resume(self, name: str) -> Tenant:
+    async def resume(self, name: str, *, by: "Actor") -> Tenant:
         """Lets a suspended tenant go on. The second time changes nothing."""
-        return await self._move(name, TenantState.ACTIVE)
+        return await self._move(name, TenantState.ACTIVE, by)
 
-    async def offboard(self, name: str) -> Tenant:
+    async def offboard(self, name: str, *, by: "Actor") -> Tenant:
         """Denies the tenant for good. The second time changes nothing."""
-        return await self._move(name, TenantState.OFFBOARDED)
+        return await self._move(name, TenantState.OFFBOARDED, by)
 
-    async def _move(self, name: str, state: TenantState) -> Tenant:
+    async def _move(self, name: str, state: TenantState, by: "Actor") -> Tenant:
+        await self._ledger.ready()
         async with self._database.write() as connection:
             before = await _locked(connection, name, unless=state)
+            if before.state is state:
+                return self._remember(before)
             row = await connection.fetchrow(
                 "UPDATE tenant SET state = $2 WHERE tenant_id = $1 RETURNING *", before.tenant_id, state.value
             )
+            await self._append(connection, TenantStateChanged(before.state.value, state.value), before, by)
         _log.info("tenant %s is %s", name, state.value)
         return self._remember(_tenant(row))
+
+    async def _append(self, connection: "Connection", facts: "Facts", tenant: Tenant, by: "Actor") -> None:
+        await self._ledger.append(connection, facts, subject=f"tenant:{tenant.name}", by=by, tenant=tenant)
 
     def _remember(self, tenant: Tenant) -> Tenant:
         """Puts what this process changed into its own memory at once."""
@@ -262,6 +289,10 @@ async def _locked(connection: "Connection", name: str, *, unless: TenantState | 
             fix="create a tenant with another name",
         )
     return tenant
+
+
+def _stored(limits: TenantLimits) -> str:
+    return json.dumps(limits.to_stored(), sort_keys=True, separators=(",", ":"))
 
 
 def _tenant(row: asyncpg.Record | None) -> Tenant:
