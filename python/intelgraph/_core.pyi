@@ -3,7 +3,7 @@
 What the core refuses is a CoreError: `args` are the message and the reason, UPPER_SNAKE.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, final
 
 __all__ = [
@@ -38,15 +38,37 @@ __all__ = [
     "StaleGroup",
     "Stream",
     "TenantKey",
+    "TileWriter",
     "Unlock",
+    "add_cosignature",
+    "bundle_entries",
+    "checkpoint_text",
+    "commitment",
+    "consistency_file",
+    "consistency_proof",
+    "consistency_tiles",
+    "cosign",
     "decode_frame",
     "entity_id",
+    "inclusion_file",
+    "inclusion_proof",
+    "inclusion_tiles",
     "keys_of_rows",
     "keys_of_values",
+    "leaf",
+    "leaf_hash",
     "ledger_subject_tag",
+    "open_checkpoint",
     "open_ledger_entry",
     "open_quarantine",
+    "parse_leaf",
     "seal_ledger_entries",
+    "signed_note",
+    "tree_of_frontier",
+    "verify_consistency",
+    "verify_inclusion",
+    "verify_signature",
+    "vkey",
 ]
 
 class CoreError(Exception):
@@ -114,6 +136,12 @@ class LocalKeyring:
         """Unwraps what `wrap` gave in the same context. CoreError WRAPPED_KEY_MALFORMED or
         WRAPPED_KEY_NOT_AUTHENTIC for anything else.
         """
+    def verifying_key(self, owner_id: bytes, version: int | None = None) -> tuple[int, bytes]:
+        """The public Ed25519 key, 32 bytes, of a version of the owner's key, and its number; without a version, of the
+        one that `sign` takes. That of a disabled version is given too.
+        """
+    def sign(self, owner_id: bytes, message: bytes) -> tuple[int, bytes]:
+        """Signs with Ed25519 under the newest enabled version of the owner's key: its number and 64 bytes."""
 
 @final
 class TenantKey:
@@ -549,6 +577,129 @@ class InvalidRequest(CoreError):
 class EntityKeyInvalid(CoreError):
     """What is to name an entity does not, under its contract: `args` are the fix, the rule, and the pointer to the
     part of the key.
+    """
+
+# -- the ledger: crates/py/src/ledger.rs. Hashes are 32 bytes, sizes count entries, a path is one of C2SP tlog-tiles,
+# relative to the log's directory. `read` gives the bytes at a path, None where there are none; where a partial tile is
+# asked for and not there, the full one is asked for next. What is stored and does not fit is CorruptData, with a reason
+# that begins with LEDGER; everything else that is refused is CoreError.
+
+@final
+class TileWriter:
+    """The right edge of a log: what it takes to write the tiles of further entries. Keep a `copy` to return to when
+    what was written does not commit.
+    """
+
+    @staticmethod
+    def empty() -> TileWriter: ...
+    @staticmethod
+    def tiles_to_resume(size: int) -> list[str]:
+        """The paths that `resume` reads: one bundle and one tile a level at most."""
+    @staticmethod
+    def resume(size: int, root: bytes, read: Callable[[str], bytes | None]) -> TileWriter:
+        """Goes on at the end of a log, whose tiles are verified against its root. Raises CorruptData."""
+    def append(self, entries: Sequence[bytes]) -> list[tuple[str, bytes]]:
+        """Adds entries of at most 65,535 bytes; gives paths and bytes of the files to write: what became full, then
+        the partial tiles that grew. A file never changes afterwards. CoreError LEDGER_ENTRY_TOO_LONG, and then nothing
+        was added.
+        """
+    def append_prefixed(self, entries: bytes) -> list[tuple[str, bytes]]:
+        """The same for entries in one buffer, each after its length in two bytes, big-endian."""
+    def append_commitments(self, commitments: bytes) -> list[tuple[str, bytes]]:
+        """The same for the leaves of these commitments: 32 bytes of the header's, 32 of the payload's, and so on."""
+    @property
+    def size(self) -> int: ...
+    @property
+    def root(self) -> bytes: ...
+    def copy(self) -> TileWriter: ...
+
+def inclusion_tiles(index: int, size: int) -> list[str]:
+    """The paths that `inclusion_proof` reads. CoreError LEDGER_INDEX_BEYOND_SIZE."""
+
+def inclusion_proof(index: int, size: int, read: Callable[[str], bytes | None]) -> list[bytes]:
+    """The proof that entry `index` is in the tree of that size, RFC 9162 §2.1.3. Raises CorruptData."""
+
+def consistency_tiles(from_size: int, to_size: int) -> list[str]:
+    """The paths that `consistency_proof` reads. CoreError LEDGER_SIZES_REVERSED, LEDGER_CONSISTENCY_OF_EMPTY."""
+
+def consistency_proof(from_size: int, to_size: int, read: Callable[[str], bytes | None]) -> list[bytes]:
+    """The proof that the larger tree begins with the smaller one, RFC 9162 §2.1.4; empty for equal sizes. Raises
+    CorruptData.
+    """
+
+def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes], root: bytes) -> None:
+    """CoreError LEDGER_INDEX_BEYOND_SIZE, LEDGER_PROOF_LENGTH or LEDGER_PROOF_MISMATCH unless the proof holds."""
+
+def verify_consistency(
+    from_size: int, to_size: int, from_root: bytes, to_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """CoreError LEDGER_SIZES_REVERSED, LEDGER_CONSISTENCY_OF_EMPTY, LEDGER_PROOF_LENGTH or LEDGER_PROOF_MISMATCH
+    unless the proof holds.
+    """
+
+def inclusion_file(
+    index: int, proof: Sequence[bytes], checkpoint: bytes, extra: bytes | None = None
+) -> bytes:
+    """A proof with its signed checkpoint as a file, C2SP tlog-proof."""
+
+def consistency_file(old_size: int, proof: Sequence[bytes], checkpoint: bytes) -> bytes:
+    """A proof with the newer signed checkpoint as a file: the body of add-checkpoint in C2SP tlog-witness."""
+
+def leaf_hash(entry: bytes) -> bytes:
+    """SHA-256(0x00 ‖ entry), RFC 6962 §2.1."""
+
+def tree_of_frontier(frontier: bytes) -> tuple[int, bytes]:
+    """Size and root of the tree whose frontier a clock row stores so; no bytes are the empty tree. Raises
+    CorruptData.
+    """
+
+def bundle_entries(bundle: bytes) -> list[bytes]:
+    """The entries of a bundle. Raises CorruptData."""
+
+def commitment(salt: bytes, domain: Literal["header", "payload"], canonical: bytes) -> bytes:
+    """HMAC-SHA-256 under a salt of 32 random bytes, over domain and bytes."""
+
+def leaf(header: bytes, payload: bytes) -> bytes:
+    """The entry in the log of these two commitments, canonical JSON."""
+
+def parse_leaf(leaf: bytes) -> tuple[bytes, bytes]:
+    """The commitments to header and payload. CoreError LEDGER_LEAF_MALFORMED for any other form."""
+
+def checkpoint_text(origin: str, size: int, root: bytes) -> bytes:
+    """What the log's key signs, C2SP tlog-checkpoint. CoreError CHECKPOINT_MALFORMED."""
+
+def signed_note(
+    text: bytes, name: str, public_key: bytes, signature: bytes, existing: bytes | None = None
+) -> bytes:
+    """The note of a text and its Ed25519 signature, which is verified first; `existing` is a note of the same text, to
+    which the signature is added. CoreError NOTE_MALFORMED, NOTE_SIGNATURE_INVALID, VERIFIER_KEY_MALFORMED.
+    """
+
+def open_checkpoint(
+    note: bytes, vkeys: Sequence[str]
+) -> tuple[str, int, bytes, list[tuple[str, int | None]]]:
+    """Origin, size and root of a checkpoint that its log has signed, with a key named like the origin; and whose known
+    keys have signed it, with the time in seconds since the epoch for witnesses. CoreError NOTE_MALFORMED,
+    NOTE_UNVERIFIED, NOTE_SIGNATURE_INVALID, CHECKPOINT_MALFORMED, CHECKPOINT_UNSIGNED, VERIFIER_KEY_MALFORMED,
+    VERIFIER_KEY_AMBIGUOUS.
+    """
+
+def add_cosignature(note: bytes, line: str, vkey: str) -> bytes:
+    """The checkpoint with a witness's signature line added, which is verified. CoreError NOTE_MALFORMED,
+    NOTE_SIGNATURE_INVALID, COSIGNATURE_FOREIGN, CHECKPOINT_MALFORMED, VERIFIER_KEY_MALFORMED.
+    """
+
+def cosign(note: bytes, name: str, seed: bytes, timestamp: int) -> str:
+    """A witness's signature line of a checkpoint as of a time in seconds since the epoch, C2SP tlog-cosignature."""
+
+def vkey(name: str, public_key: bytes, *, cosigner: bool = False) -> str:
+    """The verifier key, C2SP signed-note, of a log or, with `cosigner`, a witness. CoreError VERIFIER_KEY_MALFORMED."""
+
+def verify_signature(
+    algorithm: Literal["Ed25519", "ES256"], public_key: bytes, message: bytes, signature: bytes
+) -> bool:
+    """Whether the signature is that of the key: 32 bytes for Ed25519, a SEC 1 point of P-256 for ES256, whose signature
+    is r ‖ s.
     """
 
 # -- the ledger: crates/py/src/ledger_entries.rs. The owner is the platform, 16 bytes, as a tenant is.

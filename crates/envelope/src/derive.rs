@@ -29,6 +29,8 @@ pub(crate) enum Label {
     Fingerprint,
     /// Index key → the seed of content hashes.
     ContentHash,
+    /// KEK of a keyring → the seed of the Ed25519 key that its owner signs with.
+    KeyringSigning,
 }
 
 impl Label {
@@ -42,6 +44,7 @@ impl Label {
             Self::EntityId => b"index-key/entity-id",
             Self::Fingerprint => b"index-key/fingerprint",
             Self::ContentHash => b"index-key/content-hash",
+            Self::KeyringSigning => b"keyring/ed25519",
         }
     }
 }
@@ -114,6 +117,7 @@ mod tests {
             Label::EntityId,
             Label::Fingerprint,
             Label::ContentHash,
+            Label::KeyringSigning,
         ];
         let secrets = [Secret::copy_of(&[1; 32]).unwrap(), Secret::copy_of(&[2; 32]).unwrap()];
         let mut seen = std::collections::HashSet::new();
@@ -128,6 +132,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen.len(), 8 * 3 * 2 * 2);
+        assert_eq!(seen.len(), labels.len() * 3 * 2 * 2);
     }
 }

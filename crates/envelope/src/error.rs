@@ -136,6 +136,9 @@ pub enum EnvelopeError {
     /// The KEK version is destroyed.
     #[error("the tenant's key in the keyring is destroyed; what it wrapped is gone")]
     KekDestroyed,
+    /// AWS-LC could not make the key pair or the signature.
+    #[error("signing with the keyring's key failed; nothing was signed")]
+    SigningFailed,
 }
 
 impl EnvelopeError {
@@ -183,6 +186,7 @@ impl EnvelopeError {
             Self::KekUnknown => "KEK_UNKNOWN",
             Self::KekDisabled => "KEK_DISABLED",
             Self::KekDestroyed => "KEK_DESTROYED",
+            Self::SigningFailed => "SIGNING_FAILED",
         }
     }
 }
@@ -192,7 +196,7 @@ mod tests {
     use super::EnvelopeError::{self, *};
     use super::TenantKeyId;
 
-    const ALL: [EnvelopeError; 40] = [
+    const ALL: [EnvelopeError; 41] = [
         Truncated,
         UnknownVersion(7),
         UnknownSuite(7),
@@ -233,6 +237,7 @@ mod tests {
         KekUnknown,
         KekDisabled,
         KekDestroyed,
+        SigningFailed,
     ];
 
     #[test]

@@ -50,7 +50,7 @@ pub use envelope::{
 pub use error::EnvelopeError;
 pub use ids::{DekId, EntityId, IndexKeyId, TenantId, TenantKeyId};
 pub use index_key::IndexKey;
-pub use keyring::{KekState, KekVersion, LocalKeyring, Unlock};
+pub use keyring::{KekState, KekVersion, LocalKeyring, SIGNATURE_LEN, Unlock, VERIFYING_KEY_LEN};
 pub use keystore::{DataKeyRow, IndexKeyRow, Keystore, KeystoreLimits, PendingDek, PendingIndexKey};
 pub use lease::LeaseId;
 pub use opening::OpeningKey;

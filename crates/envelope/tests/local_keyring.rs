@@ -1,5 +1,6 @@
 //! The keyring file and the keys in it.
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use intelgraph_envelope::{EnvelopeError, KekState, LocalKeyring, Secret, TenantId, Unlock};
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);
@@ -11,8 +12,12 @@ fn secret() -> Secret<32> {
 }
 
 fn keyring() -> LocalKeyring {
+    keyring_of(TENANT)
+}
+
+fn keyring_of(owner: TenantId) -> LocalKeyring {
     let mut keyring = LocalKeyring::create(&KEY_FILE).unwrap();
-    keyring.create_kek(TENANT, 11).unwrap();
+    keyring.create_kek(owner, 11).unwrap();
     keyring
 }
 
@@ -198,4 +203,46 @@ fn a_key_that_is_not_there_is_unknown() {
     for change in [LocalKeyring::enable, LocalKeyring::disable, LocalKeyring::destroy] {
         assert_eq!(change(&mut keyring, TENANT, 2), Err(EnvelopeError::KekUnknown));
     }
+}
+
+fn is_signed(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
+}
+
+#[test]
+fn an_owner_signs_under_the_newest_enabled_version() {
+    let mut keyring = keyring();
+    let (first, first_key) = keyring.verifying_key(TENANT, None).unwrap();
+    let (signed_by, signature) = keyring.sign(TENANT, b"message").unwrap();
+    assert_eq!((first, signed_by), (1, 1));
+    assert!(is_signed(&first_key, b"message", &signature));
+    assert!(!is_signed(&first_key, b"another", &signature));
+
+    keyring.create_kek(TENANT, 22).unwrap();
+    let (second, second_key) = keyring.verifying_key(TENANT, None).unwrap();
+    assert_eq!((second, keyring.sign(TENANT, b"").unwrap().0), (2, 2));
+    assert_ne!(first_key, second_key);
+    assert_eq!(keyring.verifying_key(TENANT, Some(1)).unwrap(), (1, first_key));
+
+    keyring.disable(TENANT, 2).unwrap();
+    assert_eq!(keyring.sign(TENANT, b"message").unwrap(), (1, signature), "Ed25519 is deterministic");
+    assert_eq!(keyring.verifying_key(TENANT, Some(2)).unwrap(), (2, second_key), "to verify what it signed");
+
+    let reopened = LocalKeyring::open(&keyring.seal().unwrap(), &KEY_FILE).unwrap();
+    assert_eq!(reopened.sign(TENANT, b"message").unwrap(), (1, signature));
+    assert_ne!(keyring_of(OTHER).verifying_key(OTHER, None).unwrap().1, first_key);
+}
+
+#[test]
+fn nobody_signs_without_an_enabled_version() {
+    let mut keyring = keyring();
+    assert_eq!(keyring.sign(OTHER, b""), Err(EnvelopeError::KekUnknown));
+    assert_eq!(keyring.verifying_key(OTHER, None), Err(EnvelopeError::KekUnknown));
+    assert_eq!(keyring.verifying_key(TENANT, Some(2)), Err(EnvelopeError::KekUnknown));
+    keyring.disable(TENANT, 1).unwrap();
+    assert_eq!(keyring.sign(TENANT, b""), Err(EnvelopeError::KekDisabled));
+    assert_eq!(keyring.verifying_key(TENANT, None), Err(EnvelopeError::KekDisabled));
+    keyring.destroy(TENANT, 1).unwrap();
+    assert_eq!(keyring.sign(TENANT, b""), Err(EnvelopeError::KekDestroyed));
+    assert_eq!(keyring.verifying_key(TENANT, Some(1)), Err(EnvelopeError::KekDestroyed));
 }

@@ -1,103 +1,91 @@
-//! Commitments: what the public log says of an entry, which is nothing without the salt.
+//! What a leaf says of an entry: two salted commitments, and nothing else.
 //!
-//! A commitment is HMAC-SHA-256 under a random salt of 32 bytes over the part's name and its canonical JSON (RFC 8785).
-//! HMAC under a key that is revealed with the message is a commitment: binding, as SHA-256 has no known collisions, and
-//! hiding for as long as the salt is kept. The leaf of an entry is the canonical JSON of both commitments.
+//! ```text
+//! commitment = HMAC-SHA-256(salt, length(1) ‖ domain ‖ canonical bytes)
+//! leaf       = {"header":"<64 hexadecimal digits>","payload":"<64 hexadecimal digits>"}
+//! ```
+//! The leaf is canonical JSON (RFC 8785). A salt is 32 random bytes, of one commitment only, and is kept with what it
+//! commits to: who has neither can find out nothing about an entry from its leaf, and once both are erased nobody can.
 
-use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use crate::error::LedgerError;
+use crate::tree::Hash;
 
 /// Bytes of a salt.
 pub const SALT_LEN: usize = 32;
+/// Bytes of a leaf.
+pub const LEAF_LEN: usize = BEFORE_HEADER.len() + 64 + BEFORE_PAYLOAD.len() + 64 + END.len();
 
-/// Which part of an entry is committed to. The name goes into the commitment, so that none stands for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Kind, tenant, actor, subject, time.
+const BEFORE_HEADER: &str = r#"{"header":""#;
+const BEFORE_PAYLOAD: &str = r#"","payload":""#;
+const END: &str = r#""}"#;
+
+/// What a commitment is to: the same bytes in another place have another commitment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// Who did what kind of act, when.
     Header,
-    /// What its kind says.
+    /// The facts of the act.
     Payload,
 }
 
-impl Part {
-    const fn name(self) -> &'static [u8] {
+impl Domain {
+    fn name(self) -> &'static str {
         match self {
-            Self::Header => b"intelgraph.ledger.header.v1\0",
-            Self::Payload => b"intelgraph.ledger.payload.v1\0",
+            Self::Header => "intelgraph/ledger/header/v1",
+            Self::Payload => "intelgraph/ledger/payload/v1",
         }
     }
 }
 
-/// The random half of a commitment. Who has it and the text can show that they belong to the commitment.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Salt([u8; SALT_LEN]);
-
-impl Salt {
-    /// Its bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; SALT_LEN] {
-        &self.0
-    }
-}
-
-impl From<[u8; SALT_LEN]> for Salt {
-    fn from(bytes: [u8; SALT_LEN]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl std::fmt::Debug for Salt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Salt(…)")
-    }
-}
-
-/// A commitment to a part of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Commitment([u8; 32]);
-
-impl Commitment {
-    /// The commitment to `text`, canonical JSON, under `salt`.
-    #[must_use]
-    pub fn to(part: Part, salt: &Salt, text: &[u8]) -> Self {
-        let mut hash = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &salt.0));
-        hash.update(part.name());
-        hash.update(text);
-        let mut commitment = [0; 32];
-        commitment.copy_from_slice(hash.sign().as_ref());
-        Self(commitment)
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl From<[u8; 32]> for Commitment {
-    fn from(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-/// The leaf of an entry: `{"header":"…","payload":"…"}`, both in lower-case hexadecimal, which is canonical JSON.
+/// Commits to canonical bytes without telling them.
 #[must_use]
-pub fn leaf(header: &Commitment, payload: &Commitment) -> Vec<u8> {
-    let mut text = Vec::with_capacity(154);
-    text.extend_from_slice(b"{\"header\":\"");
-    put_hex(&header.0, &mut text);
-    text.extend_from_slice(b"\",\"payload\":\"");
-    put_hex(&payload.0, &mut text);
-    text.extend_from_slice(b"\"}");
-    text
+pub fn commit(salt: &[u8; SALT_LEN], domain: Domain, canonical: &[u8]) -> Hash {
+    let name = domain.name();
+    let prefix = [name.len() as u8];
+    // HMAC takes a key of any length, so that the error cannot occur; an unkeyed hash would still commit.
+    match Hmac::<Sha256>::new_from_slice(salt) {
+        Ok(mac) => {
+            mac.chain_update(prefix).chain_update(name).chain_update(canonical).finalize().into_bytes().into()
+        }
+        Err(_) => Sha256::new()
+            .chain_update(salt)
+            .chain_update(prefix)
+            .chain_update(name)
+            .chain_update(canonical)
+            .finalize()
+            .into(),
+    }
 }
 
-fn put_hex(bytes: &[u8], text: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)]);
-        text.push(DIGITS[usize::from(byte & 15)]);
+/// The leaf of an entry.
+#[must_use]
+pub fn leaf(header: &Hash, payload: &Hash) -> Vec<u8> {
+    let mut leaf = Vec::with_capacity(LEAF_LEN);
+    for (before, commitment) in [(BEFORE_HEADER, header), (BEFORE_PAYLOAD, payload)] {
+        leaf.extend_from_slice(before.as_bytes());
+        leaf.extend_from_slice(HEXLOWER.encode(commitment).as_bytes());
     }
+    leaf.extend_from_slice(END.as_bytes());
+    leaf
+}
+
+/// The commitments to header and payload in a leaf.
+///
+/// # Errors
+/// `Leaf` for any other form, that of other JSON that says the same among them.
+pub fn parse_leaf(leaf: &[u8]) -> Result<(Hash, Hash), LedgerError> {
+    let digits = |text: &[u8]| HEXLOWER.decode(text).ok()?.try_into().ok();
+    let read = || {
+        let rest = leaf.strip_prefix(BEFORE_HEADER.as_bytes())?;
+        let (header, rest) = rest.split_at_checked(64)?;
+        let (payload, end) = rest.strip_prefix(BEFORE_PAYLOAD.as_bytes())?.split_at_checked(64)?;
+        if end == END.as_bytes() { Some((digits(header)?, digits(payload)?)) } else { None }
+    };
+    read().ok_or(LedgerError::Leaf)
 }
 
 #[cfg(test)]
@@ -105,24 +93,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_a_salt_and_a_text_each_make_another_commitment() {
-        let salt = Salt::from([7; 32]);
-        let one = Commitment::to(Part::Header, &salt, b"{}");
-        assert_ne!(one, Commitment::to(Part::Payload, &salt, b"{}"));
-        assert_ne!(one, Commitment::to(Part::Header, &Salt::from([8; 32]), b"{}"));
-        assert_ne!(one, Commitment::to(Part::Header, &salt, b"[]"));
-        assert_eq!(one, Commitment::to(Part::Header, &salt, b"{}"));
+    fn a_leaf_is_read_as_it_is_written_and_no_other_way() {
+        let written = leaf(&[0xab; 32], &[0x01; 32]);
+        assert_eq!(written.len(), LEAF_LEN);
+        let text = String::from_utf8(written.clone()).unwrap();
+        assert_eq!(text, format!(r#"{{"header":"{}","payload":"{}"}}"#, "ab".repeat(32), "01".repeat(32)));
+        assert_eq!(parse_leaf(&written).unwrap(), ([0xab; 32], [0x01; 32]));
+        for other in [
+            text.replace("ab", "AB"),
+            text.replace("ab", "gb"),
+            text.replace(':', ": "),
+            text.replace("01\"}", "\"}"),
+            format!("{text}\n"),
+            format!(" {text}"),
+            text.replace("header", "Header"),
+            text.replace(r#""}"#, r#"","x":1}"#),
+            String::new(),
+        ] {
+            assert_eq!(parse_leaf(other.as_bytes()), Err(LedgerError::Leaf), "{other}");
+        }
     }
 
     #[test]
-    fn a_leaf_is_canonical_json_of_two_commitments() {
-        let text = leaf(&Commitment::from([0xAB; 32]), &Commitment::from([0x01; 32]));
-        let expected = format!("{{\"header\":\"{}\",\"payload\":\"{}\"}}", "ab".repeat(32), "01".repeat(32));
-        assert_eq!(text, expected.as_bytes());
+    fn salt_domain_and_bytes_all_matter() {
+        let first = commit(&[1; 32], Domain::Header, b"{}");
+        assert_eq!(first, commit(&[1; 32], Domain::Header, b"{}"));
+        assert_ne!(first, commit(&[2; 32], Domain::Header, b"{}"));
+        assert_ne!(first, commit(&[1; 32], Domain::Payload, b"{}"));
+        assert_ne!(first, commit(&[1; 32], Domain::Header, b"[]"));
     }
 
     #[test]
-    fn debug_output_shows_no_salt() {
-        assert_eq!(format!("{:?}", Salt::from([7; 32])), "Salt(…)");
+    fn a_commitment_is_hmac_as_it_is_documented() {
+        // RFC 2104 written out: the salt is shorter than a block.
+        let salt = [9; 32];
+        let pad = |byte: u8| [&salt.map(|salt| salt ^ byte)[..], &[byte; 32]].concat();
+        let message = [&[27][..], b"intelgraph/ledger/header/v1", b"{}"].concat();
+        let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
+        let mac: Hash = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into();
+        assert_eq!(commit(&salt, Domain::Header, b"{}"), mac);
     }
 }

@@ -7,7 +7,7 @@
 use aws_lc_rs::rand;
 use intelgraph_envelope::{Context, Keystore, OVERHEAD, Purpose, SealBatch, TenantId, Tick};
 use intelgraph_json::{Limits, jcs};
-use intelgraph_ledger::{Commitment, Part, SALT_LEN, Salt};
+use intelgraph_ledger::{Domain, SALT_LEN, commit};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -46,9 +46,9 @@ pub struct OpenedEntry {
     /// Canonical JSON.
     pub payload: Zeroizing<Vec<u8>>,
     /// Of the header's commitment.
-    pub header_salt: Salt,
+    pub header_salt: [u8; SALT_LEN],
     /// Of the payload's commitment.
-    pub payload_salt: Salt,
+    pub payload_salt: [u8; SALT_LEN],
 }
 
 /// Seals entries under the newest data key of `owner`, the platform: a binary COPY stream of [`OUTBOX_COLUMNS`].
@@ -78,8 +78,8 @@ pub fn seal_entries(
         copy::field(&mut rows, &entry.kind.to_be_bytes());
         copy::field(&mut rows, &tag(&index_key, entry.tenant, entry.subject).to_be_bytes());
         let commitments = OpenField::open(&mut rows);
-        rows.extend_from_slice(Commitment::to(Part::Header, &header_salt, header).as_bytes());
-        rows.extend_from_slice(Commitment::to(Part::Payload, &payload_salt, payload).as_bytes());
+        rows.extend_from_slice(&commit(&header_salt, Domain::Header, header));
+        rows.extend_from_slice(&commit(&payload_salt, Domain::Payload, payload));
         commitments.close(&mut rows);
         seal_part(
             &mut seal,
@@ -139,10 +139,10 @@ impl<'a> EntryOpener<'a> {
             self.part(id, Purpose::LedgerHeader, header, "its header does not open")?;
         let (payload_salt, payload) =
             self.part(id, Purpose::LedgerPayload, payload, "its payload does not open")?;
-        if Commitment::to(Part::Header, &header_salt, &header).as_bytes() != to_header {
+        if commit(&header_salt, Domain::Header, &header) != *to_header {
             return Err(altered("its header is not what was committed to"));
         }
-        if Commitment::to(Part::Payload, &payload_salt, &payload).as_bytes() != to_payload {
+        if commit(&payload_salt, Domain::Payload, &payload) != *to_payload {
             return Err(altered("its payload is not what was committed to"));
         }
         Ok(OpenedEntry { header, payload, header_salt, payload_salt })
@@ -154,11 +154,11 @@ impl<'a> EntryOpener<'a> {
         purpose: Purpose,
         sealed: &[u8],
         what: &'static str,
-    ) -> Result<(Salt, Zeroizing<Vec<u8>>), PipelineError> {
+    ) -> Result<([u8; SALT_LEN], Zeroizing<Vec<u8>>), PipelineError> {
         let altered = || PipelineError::EntryAltered { entry: id, what };
         let opened = self.0.open_in(&context(self.0.tenant, &id, purpose), sealed)?.map_err(|_| altered())?;
         let (salt, text) = opened.split_first_chunk::<SALT_LEN>().ok_or_else(altered)?;
-        Ok((Salt::from(*salt), Zeroizing::new(text.to_vec())))
+        Ok((*salt, Zeroizing::new(text.to_vec())))
     }
 }
 
@@ -195,12 +195,12 @@ fn canonical_parts(entry: &NewEntry<'_>) -> Result<[Vec<u8>; 2], PipelineError> 
 fn seal_part(
     seal: &mut SealBatch,
     context: &Context<'_>,
-    salt: &Salt,
+    salt: &[u8; SALT_LEN],
     text: &[u8],
     rows: &mut Vec<u8>,
 ) -> Result<(), PipelineError> {
     let mut plaintext = Zeroizing::new(Vec::with_capacity(SALT_LEN + text.len()));
-    plaintext.extend_from_slice(salt.as_bytes());
+    plaintext.extend_from_slice(salt);
     plaintext.extend_from_slice(text);
     let field = OpenField::open(rows);
     seal.seal(context, &plaintext, rows)?;
@@ -220,8 +220,8 @@ fn context<'a>(owner: TenantId, id: &'a Uuid, purpose: Purpose) -> Context<'a> {
     }
 }
 
-fn new_salt() -> Result<Salt, PipelineError> {
+fn new_salt() -> Result<[u8; SALT_LEN], PipelineError> {
     let mut salt = [0; SALT_LEN];
     rand::fill(&mut salt).map_err(|_| intelgraph_envelope::EnvelopeError::EntropyUnavailable)?;
-    Ok(Salt::from(salt))
+    Ok(salt)
 }

@@ -2,6 +2,7 @@
 
 use intelgraph_contract::ContractErrors;
 use intelgraph_envelope::EnvelopeError;
+use intelgraph_ledger::LedgerError;
 use intelgraph_pipeline::{PipelineError, RequestError, wire::WireError};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -106,6 +107,20 @@ pub fn of_envelope(error: EnvelopeError) -> PyErr {
         | EnvelopeError::KekUnknown
         | EnvelopeError::KekDisabled
         | EnvelopeError::KekDestroyed => KeyUnavailable::new_err(arguments),
+        _ => CoreError::new_err(arguments),
+    }
+}
+
+/// Makes the exception for a refusal of the ledger crate.
+pub fn of_ledger(error: LedgerError) -> PyErr {
+    let arguments = (error.to_string(), error.reason());
+    match error {
+        LedgerError::TileMissing { .. }
+        | LedgerError::TileMalformed { .. }
+        | LedgerError::BundleCutShort { .. }
+        | LedgerError::BundleWidth { .. }
+        | LedgerError::RootMismatch { .. }
+        | LedgerError::EntryMismatch { .. } => CorruptData::new_err(arguments),
         _ => CoreError::new_err(arguments),
     }
 }

@@ -179,6 +179,33 @@ impl LocalKeyring {
         Ok(Secret::new(secret))
     }
 
+    /// The public Ed25519 key of a version of the owner's key, by default of the one that signs.
+    #[pyo3(signature = (owner_id, version = None))]
+    fn verifying_key<'py>(
+        &self,
+        py: Python<'py>,
+        owner_id: &[u8],
+        version: Option<u32>,
+    ) -> PyResult<(u32, Bound<'py, PyBytes>)> {
+        let owner = tenant(owner_id)?;
+        let found = py.detach(|| self.lock().verifying_key(owner, version));
+        let (version, public_key) = found.map_err(of_envelope)?;
+        Ok((version, PyBytes::new(py, &public_key)))
+    }
+
+    /// Signs under the newest enabled version of the owner's key.
+    fn sign<'py>(
+        &self,
+        py: Python<'py>,
+        owner_id: &[u8],
+        message: PyBackedBytes,
+    ) -> PyResult<(u32, Bound<'py, PyBytes>)> {
+        let owner = tenant(owner_id)?;
+        let signed = py.detach(|| self.lock().sign(owner, &message));
+        let (version, signature) = signed.map_err(of_envelope)?;
+        Ok((version, PyBytes::new(py, &signature)))
+    }
+
     fn __repr__(&self) -> &'static str {
         "<LocalKeyring>"
     }

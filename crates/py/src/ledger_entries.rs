@@ -59,9 +59,9 @@ pub fn open_ledger_entry<'py>(
     let opened = opened.map_err(of_pipeline)?;
     Ok((
         PyBytes::new(py, &opened.header),
-        PyBytes::new(py, opened.header_salt.as_bytes()),
+        PyBytes::new(py, &opened.header_salt),
         PyBytes::new(py, &opened.payload),
-        PyBytes::new(py, opened.payload_salt.as_bytes()),
+        PyBytes::new(py, &opened.payload_salt),
     ))
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod keyring;
 mod keystore;
+mod ledger;
 mod ledger_entries;
 mod read;
 mod tick;
@@ -34,6 +35,13 @@ mod _core {
     use crate::keyring::{KekVersion, LocalKeyring, Secret, Unlock};
     #[pymodule_export]
     use crate::keystore::{DataKeyRow, IndexKeyRow, Keystore, PendingDek, PendingIndexKey, TenantKey};
+    #[pymodule_export]
+    use crate::ledger::{
+        TileWriter, add_cosignature, bundle_entries, checkpoint_text, commitment, consistency_file,
+        consistency_proof, consistency_tiles, cosign, inclusion_file, inclusion_proof, inclusion_tiles, leaf,
+        leaf_hash, open_checkpoint, parse_leaf, signed_note, tree_of_frontier, verify_consistency,
+        verify_inclusion, verify_signature, vkey,
+    };
     #[pymodule_export]
     use crate::ledger_entries::{ledger_subject_tag, open_ledger_entry, seal_ledger_entries};
     #[pymodule_export]

@@ -13,11 +13,10 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use intelgraph_ledger::Hash;
+
 use crate::operation::Operation;
 use crate::plaintext::Salt;
-
-/// A SHA-256 hash: a leaf, a node or a root.
-pub type Hash = [u8; 32];
 
 /// The leaf format that this version writes.
 pub const LEAF_FORMAT: u8 = 1;

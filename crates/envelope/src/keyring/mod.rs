@@ -2,14 +2,17 @@
 //!
 //! Key-encryption keys (KEKs), versioned per tenant, sealed as a whole by a passphrase or a key file.
 //! Bytes in, bytes out: who holds a `LocalKeyring` writes [`LocalKeyring::seal`]'s bytes to the file
-//! (mode 0600, replaced atomically) after every change and before relying on it.
+//! (mode 0600, replaced atomically) after every change and before relying on it. A KEK of an owner that is no
+//! tenant can also [sign](LocalKeyring::sign).
 //!
 //! It is for development and air-gapped hosts. Whoever has the file and what unlocks it has every
 //! key, and an older copy of the file, put back, brings back what was disabled or destroyed since.
 
 mod file;
+mod signing;
 mod unlock;
 
+pub use signing::{SIGNATURE_LEN, VERIFYING_KEY_LEN};
 pub use unlock::Unlock;
 
 use crate::aead::{AeadKey, NONCE_LEN, TAG_LEN};

@@ -4,6 +4,6 @@ mod arrays;
 mod chain;
 mod documents;
 mod json_patch_suite;
-mod log_tree;
+mod leaf;
 mod properties;
 mod stored_form;

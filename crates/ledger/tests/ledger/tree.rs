@@ -1,28 +1,12 @@
-//! The tree over the log against RFC 6962 §2.1 written down as it stands there.
+//! Hashes and the frontier against RFC 6962 §2.1 and known answers.
 
-use intelgraph_temporal::{Frontier, FrontierError, Hash, LogEntry, Operation, commitment, root_of};
+use intelgraph_ledger::{Frontier, FrontierError, Hash, empty_root, hash_leaf, root_of};
 use proptest::prelude::*;
-use sha2::{Digest, Sha256};
 
-/// MTH of §2.1, over leaf hashes.
-fn tree_head(leaves: &[Hash]) -> Hash {
-    match leaves {
-        [] => Sha256::digest([]).into(),
-        [leaf] => *leaf,
-        _ => {
-            let k = leaves.len().next_power_of_two() / 2;
-            let (left, right) = (tree_head(&leaves[..k]), tree_head(&leaves[k..]));
-            Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
-        }
-    }
-}
-
-fn leaf_hash(entry: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(entry).finalize().into()
-}
+use crate::reference::tree_head;
 
 fn hex(hash: Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    data_encoding::HEXLOWER.encode(&hash)
 }
 
 #[test]
@@ -51,10 +35,30 @@ fn roots_are_those_of_certificate_transparency() {
     ];
     let mut frontier = Frontier::default();
     assert_eq!(hex(frontier.root()), roots[0]);
+    assert_eq!(hex(empty_root()), roots[0]);
     for (entry, root) in entries.iter().zip(&roots[1..]) {
-        frontier.push(leaf_hash(entry));
+        frontier.push(hash_leaf(entry));
         assert_eq!(hex(frontier.root()), *root, "{} leaves", frontier.size());
     }
+}
+
+#[test]
+fn a_frontier_tells_of_every_subtree_that_is_complete() {
+    let leaves = crate::reference::leaves(21);
+    let (mut frontier, mut told) = (Frontier::default(), Vec::new());
+    for leaf in &leaves {
+        frontier.push_with(*leaf, |height, root| told.push((frontier_end(&told, height), height, *root)));
+    }
+    // 21 leaves, 10 pairs, 5 fours, 2 eights, 1 sixteen.
+    assert_eq!(told.len(), 21 + 10 + 5 + 2 + 1);
+    for (end, height, root) in told {
+        assert_eq!(root, tree_head(&leaves[end - (1 << height)..end]));
+    }
+}
+
+/// Where a subtree ends that is told of next: those of one height follow one another.
+fn frontier_end(told: &[(usize, u32, Hash)], height: u32) -> usize {
+    (told.iter().filter(|(_, other, _)| *other == height).count() + 1) << height
 }
 
 proptest! {
@@ -83,56 +87,4 @@ proptest! {
             Err(error) => prop_assert_eq!(error, FrontierError { length: bytes.len() }),
         }
     }
-}
-
-#[test]
-fn a_leaf_is_the_hash_of_its_entry() {
-    let salt = [9; 16];
-    // RFC 2104 written out: the salt is shorter than a block.
-    let pad = |byte: u8| [&salt.map(|salt| salt ^ byte)[..], &[byte; 48]].concat();
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(b"diff").finalize();
-    let mac: Hash = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into();
-    assert_eq!(commitment(&salt, b"diff"), mac);
-
-    let entry = LogEntry {
-        tenant: &[1; 16],
-        dataset: "flights",
-        entity_id: &[2; 16],
-        operation: Operation::Delete,
-        valid_at_us: -2,
-    };
-    let bytes: &[&[u8]] = &[
-        &[1],
-        &[1; 16],
-        &[0, 7],
-        b"flights",
-        &[2; 16],
-        &[3],
-        &[255, 255, 255, 255, 255, 255, 255, 254],
-        &mac,
-    ];
-    assert_eq!(entry.leaf(&mac), leaf_hash(&bytes.concat()));
-}
-
-#[test]
-fn every_field_is_in_the_leaf() {
-    let mac = [5; 32];
-    let entry = LogEntry {
-        tenant: &[1; 16],
-        dataset: "flights",
-        entity_id: &[2; 16],
-        operation: Operation::Update,
-        valid_at_us: 7,
-    };
-    let others = [
-        LogEntry { tenant: &[3; 16], ..entry },
-        LogEntry { dataset: "flight", ..entry },
-        LogEntry { entity_id: &[3; 16], ..entry },
-        LogEntry { operation: Operation::LateUpsert, ..entry },
-        LogEntry { valid_at_us: 8, ..entry },
-    ];
-    assert!(others.iter().all(|other| other.leaf(&mac) != entry.leaf(&mac)));
-    assert_ne!(entry.leaf(&[6; 32]), entry.leaf(&mac));
-    assert_ne!(commitment(&[1; 16], b"diff"), commitment(&[2; 16], b"diff"));
-    assert_ne!(commitment(&[1; 16], b"diff"), commitment(&[1; 16], b"diffs"));
 }
