@@ -9,10 +9,13 @@ from typing import Final
 import pytest_asyncio
 
 from intelgraph._core import Keystore
+from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.settings import KeySettings
 from intelgraph.provenance.actor import Actor
+from intelgraph.provenance.checkpoints import CheckpointSigner
+from intelgraph.provenance.key_entries import KeyEntries
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 
@@ -27,6 +30,7 @@ class LedgerParts:
     ledger: Ledger
     keystore: Keystore
     keys: KeyService
+    signer: CheckpointSigner
 
 
 @asynccontextmanager
@@ -37,7 +41,10 @@ async def ledger_parts(database: Database, key_directory: Path) -> AsyncIterator
     provider = await open_provider(settings, key_directory, database)
     keys = KeyService(keystore, provider, database, settings)
     try:
-        yield LedgerParts(Ledger(keystore, keys), keystore, keys)
+        signer = CheckpointSigner(KeyringCheckpointKey(provider.keyring))
+        ledger = Ledger(keystore, keys)
+        keys.record_with(KeyEntries(ledger, database))
+        yield LedgerParts(ledger, keystore, keys, signer)
     finally:
         await keys.close()
 

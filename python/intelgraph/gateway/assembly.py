@@ -28,10 +28,16 @@ from intelgraph.gateway.token_keys import KeyFile, KeyUrl, TokenKeys
 from intelgraph.gateway.tokens import TokenVerifier
 from intelgraph.gateway.v1 import contract_pb2_grpc, quarantine_pb2_grpc, tenant_pb2_grpc
 from intelgraph.ingest.intake import Intake
+from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.provenance.checkpoints import CheckpointSigner
+from intelgraph.provenance.key_entries import KeyEntries
 from intelgraph.provenance.ledger import Ledger
+from intelgraph.provenance.life import recorded_life
+from intelgraph.provenance.log_directory import LogDirectory
+from intelgraph.provenance.sequencer import Sequencer
 from intelgraph.storage.database import Database
 from intelgraph.temporal.catalogues import Catalogues
 from intelgraph.temporal.commit_watch import CommitWatch
@@ -53,6 +59,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         try:
             async with (
                 _core(settings, database) as core,
+                _sequencing(settings, database, core.signer),
+                recorded_life(core.ledger, database, settings.digest()),
                 TenantRegistry(database, core.ledger) as tenants,
             ):
                 await tenants.ensure(settings.platform_tenant)
@@ -72,6 +80,21 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 )
         finally:
             await database.close()
+
+
+@asynccontextmanager
+async def _sequencing(
+    settings: Settings, database: Database, signer: CheckpointSigner
+) -> AsyncIterator[LogDirectory]:
+    """The log directory, with this process ready to sequence for as long as the block runs."""
+    directory = LogDirectory(settings.ledger.directory_in(settings.data_dir))
+    copies = [LogDirectory(each) for each in settings.ledger.checkpoint_copies]
+    sequencer = Sequencer(database, directory, copies, signer)
+    await sequencer.start()
+    try:
+        yield directory
+    finally:
+        await sequencer.stop()
 
 
 def token_verifier(settings: Settings) -> TokenVerifier | None:
@@ -121,6 +144,7 @@ class _Core:
     keystore: Keystore
     keys: KeyService
     ledger: Ledger
+    signer: CheckpointSigner
 
 
 @asynccontextmanager
@@ -135,8 +159,11 @@ async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
     )
     provider = await open_provider(settings.keys, settings.data_dir / "keys", database)
     keys = KeyService(keystore, provider, database, settings.keys, on_revoked=engine.forget_unleased)
+    ledger = Ledger(keystore, keys)
+    keys.record_with(KeyEntries(ledger, database))
+    signer = CheckpointSigner(KeyringCheckpointKey(provider.keyring))
     try:
-        yield _Core(engine, keystore, keys, Ledger(keystore, keys))
+        yield _Core(engine, keystore, keys, ledger, signer)
     finally:
         await keys.close()
 

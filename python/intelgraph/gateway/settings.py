@@ -4,7 +4,9 @@ Flags win over the environment, the environment over the file. Every refusal nam
 """
 
 import difflib
+import hashlib
 import ipaddress
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +26,7 @@ from pydantic_settings import (
 
 from intelgraph.ingest.settings import IngestSettings
 from intelgraph.keys.settings import KeySettings
+from intelgraph.provenance.settings import LedgerSettings
 from intelgraph.storage.settings import StorageSettings
 
 DEFAULT_FILE: Final = Path("intelgraph.toml")
@@ -182,6 +185,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     keys: KeySettings = KeySettings()
     ingest: IngestSettings = IngestSettings()
+    ledger: LedgerSettings = LedgerSettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
@@ -208,6 +212,11 @@ class Settings(BaseSettings):
     def local_identity(self) -> bool:
         """Whether the gateway trusts the signing key in its own data directory."""
         return self.auth.jwks is None and self.tls.client_ca is None
+
+    def digest(self) -> str:
+        """SHA-256, hexadecimal, of all settings but secrets, which count as set or not."""
+        document = self.model_dump(mode="json")
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def settings_customise_sources(

@@ -46,6 +46,11 @@ class Custody:
     """Held while data keys are loaded, so that batches which miss the same ones fetch them once."""
 
     @property
+    def name(self) -> str:
+        """Its tenant's name: who owns the keys, in the ledger."""
+        return self.tenant_name
+
+    @property
     def core_id(self) -> bytes:
         """The tenant as the core names it."""
         return self.tenant_id.bytes

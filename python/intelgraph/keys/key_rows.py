@@ -9,6 +9,7 @@ from uuid import UUID
 
 from intelgraph._core import CoreError, DataKeyRow, IndexKeyRow
 from intelgraph.errors import DataLoss
+from intelgraph.keys.platform import PLATFORM
 from intelgraph.keys.provider import KeyContext, UnwrapRequest, Wrapped
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ FROM tenant_key WHERE tenant_id = $1 AND key_id = ANY ($2::uuid[])
 """
 
 _ADD_TENANT_KEY: Final = """
-INSERT INTO tenant_key (tenant_id, key_id, provider, kek_id, kek_version, wrapped, state)
-SELECT $1, $2, $3, $4, $5, $6, 'active'
+INSERT INTO tenant_key (tenant_id, key_id, provider, kek_id, kek_version, wrapped, state, ledgered)
+SELECT $1, $2, $3, $4, $5, $6, 'active', $8
 WHERE NOT EXISTS (
   SELECT FROM tenant_key WHERE tenant_id = $1 AND created_at > clock_timestamp() - $7::interval
 )
@@ -49,8 +50,8 @@ SELECT dek_id, suite, wrapped FROM data_key WHERE tenant_id = $1 AND dek_id = AN
 """
 
 _ADD_DATA_KEY: Final = """
-INSERT INTO data_key (tenant_id, dek_id, suite, tenant_key_id, wrapped, state)
-VALUES ($1, $2, $3, $4, $5, 'active')
+INSERT INTO data_key (tenant_id, dek_id, suite, tenant_key_id, wrapped, state, ledgered)
+VALUES ($1, $2, $3, $4, $5, 'active', $6)
 """
 
 
@@ -112,6 +113,7 @@ async def add_tenant_key(
         wrapped.kek_version,
         wrapped.wrapped,
         unless_within,
+        _is_entered(context.tenant_id),
     )
     return done == "INSERT 0 1"
 
@@ -151,8 +153,36 @@ async def data_keys(
 async def add_data_key(connection: "Connection", tenant_id: UUID, row: DataKeyRow) -> None:
     """Adds a data key. For the writer."""
     await connection.execute(
-        _ADD_DATA_KEY, tenant_id, row.dek_id, row.suite, UUID(bytes=row.tenant_key_id), row.wrapped
+        _ADD_DATA_KEY,
+        tenant_id,
+        row.dek_id,
+        row.suite,
+        UUID(bytes=row.tenant_key_id),
+        row.wrapped,
+        _is_entered(tenant_id),
     )
+
+
+_VERSION_IS_USED: Final = """
+SELECT EXISTS (
+  SELECT FROM tenant_key WHERE tenant_id = $1 AND kek_id = $2 AND kek_version = $3 AND key_id <> $4
+)
+"""
+
+
+async def version_is_used(connection: "Connection", context: KeyContext, wrapped: Wrapped) -> bool:
+    """Whether the KEK version that wrapped this tenant key has wrapped another before. For the writer."""
+    used: bool = await connection.fetchval(
+        _VERSION_IS_USED, context.tenant_id, wrapped.kek_id, wrapped.kek_version, context.key_id
+    )
+    return used
+
+
+def _is_entered(owner_id: UUID) -> bool:
+    """Whether the ledger has the row's entry once it is committed: of the platform's own keys, which seal entries, it
+    has it a moment later.
+    """
+    return owner_id != PLATFORM.tenant_id
 
 
 def row_corrupt(table: str, key_id: bytes, why: str) -> DataLoss:

@@ -31,6 +31,7 @@ from intelgraph.keys.provider import (
     Unreachable,
     WrapRequest,
 )
+from intelgraph.keys.recorder import KeyRecorder
 from intelgraph.keys.refusals import key_unavailable, refusal
 from intelgraph.storage import change_log
 
@@ -65,6 +66,8 @@ class Leases:
         self._database = database
         self._settings = settings
         self._on_ended = on_ended
+        self.recorder: KeyRecorder | None = None
+        """Who is told of each KEK version that comes into use."""
         self._ttl_us = round(settings.lease_seconds * _MICROS)
 
     # -- getting one ---------------------------------------------------------------------------------------
@@ -160,8 +163,16 @@ class Leases:
         if isinstance(wrapped, KeyFault):
             raise refusal(wrapped)
         young = timedelta(days=self._settings.tenant_key_days)
+        recorder = self.recorder if custody.tenant_id != PLATFORM.tenant_id else None
+        if recorder is not None:
+            await recorder.ready()
         async with self._database.write() as connection:
             made = await key_rows.add_tenant_key(connection, self._kms.provider_name, context, wrapped, young)
+            is_new = made and not await key_rows.version_is_used(connection, context, wrapped)
+            if is_new and recorder is not None:
+                await recorder.kek_version_used(
+                    connection, custody, self._kms.provider_name, context.key_id, wrapped
+                )
         if made:
             _log.info("made tenant key", extra={"tenant": custody.tenant_name, "key_id": str(context.key_id)})
         return made

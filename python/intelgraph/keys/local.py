@@ -55,6 +55,11 @@ class LocalProvider:
     def __init__(self, keyring: KeyringFile) -> None:
         self._keyring = keyring
 
+    @property
+    def keyring(self) -> KeyringFile:
+        """The keyring that it uses."""
+        return self._keyring
+
     @classmethod
     async def open(cls, settings: "LocalKeyringSettings", directory: Path, *, may_make: bool = True) -> Self:
         """Opens the keyring; `directory` is the data directory's `keys`. Where there is none, makes it, or

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 from intelgraph.keys.local import LocalProvider
 
 if TYPE_CHECKING:
-    from intelgraph.keys.provider import KeyProvider
     from intelgraph.keys.settings import KeySettings
     from intelgraph.storage.database import Database
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 _IS_IN_USE: Final = "SELECT EXISTS (SELECT FROM tenant_key WHERE provider = $1)"
 
 
-async def open_provider(settings: "KeySettings", directory: Path, database: "Database") -> "KeyProvider":
+async def open_provider(settings: "KeySettings", directory: Path, database: "Database") -> LocalProvider:
     """Opens it; `directory` is where the gateway keeps its own keys, the data directory's `keys`.
 
     A new keyring is made only for a database that holds no key of it: over one that does, the gateway would

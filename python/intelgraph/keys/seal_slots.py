@@ -8,6 +8,8 @@ from intelgraph._core import Keystore, KeyUnavailable
 from intelgraph.errors import IntelGraphError
 from intelgraph.keys import key_rows
 from intelgraph.keys.custody import Custody
+from intelgraph.keys.platform import PLATFORM
+from intelgraph.keys.recorder import KeyRecorder
 from intelgraph.keys.refusals import key_unavailable
 from intelgraph.keys.single_flight import SingleFlight
 
@@ -26,6 +28,8 @@ class SealSlots:
     def __init__(self, keystore: Keystore, database: "Database") -> None:
         self._keystore = keystore
         self._database = database
+        self.recorder: KeyRecorder | None = None
+        """Who is told of each new key."""
         self._flights = SingleFlight()
 
     async def fill(self, custody: Custody) -> None:
@@ -45,10 +49,15 @@ class SealSlots:
         await self._flights.close()
 
     async def _replace(self, custody: Custody) -> None:
+        recorder, is_tenants = self.recorder, custody.tenant_id != PLATFORM.tenant_id
+        if recorder is not None and is_tenants:
+            await recorder.ready()
         try:
             pending = self._keystore.generate_dek(custody.core_id)
             async with self._database.write() as connection:
                 await key_rows.add_data_key(connection, custody.tenant_id, pending.row)
+                if recorder is not None and is_tenants:
+                    await recorder.data_key_created(connection, custody, pending.row, custody.sealing)
             self._keystore.activate(pending)
         except KeyUnavailable as error:
             raise key_unavailable() from error
@@ -57,6 +66,8 @@ class SealSlots:
         _log.debug(
             "data key in use", extra={"tenant": custody.tenant_name, "dek_id": pending.row.dek_id.hex()}
         )
+        if recorder is not None and not is_tenants:
+            await recorder.platform_keys_changed()
 
     async def _replace_ahead(self, custody: Custody) -> None:
         try:

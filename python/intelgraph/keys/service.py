@@ -28,6 +28,7 @@ from intelgraph.keys.custody import Custody
 from intelgraph.keys.kms import Kms
 from intelgraph.keys.leases import Leases
 from intelgraph.keys.open_keys import DEK_ID_BYTES, OpenKeys
+from intelgraph.keys.recorder import KeyRecorder
 from intelgraph.keys.refusals import key_unavailable
 from intelgraph.keys.seal_slots import SealSlots
 from intelgraph.keys.single_flight import SingleFlight
@@ -92,6 +93,11 @@ class KeyService:
         self._establishing = SingleFlight()
         self._renewing = SingleFlight()
         self._upkeep = asyncio.create_task(self._keep_up(), name="key service")
+
+    def record_with(self, recorder: KeyRecorder) -> None:
+        """Has keys that are made from now on entered in the ledger."""
+        self._leases.recorder = recorder
+        self._seal_slots.recorder = recorder
 
     async def authorise(self, tenant: KeyOwner) -> None:
         """Makes sure of a live lease with the newest tenant key and the index key loaded. A tenant's first

@@ -134,6 +134,24 @@ class Database:
                 connection.terminate()
 
     @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Connection]:
+        """A connection of the writer by itself, for locks that end with it.
+
+        Raises Unavailable STORAGE_UNAVAILABLE, from the block too, and as `write` does.
+        """
+        with self._faults():
+            connection = await asyncpg.connect(
+                reachable(self._writer_dsn),
+                timeout=PATIENCE_SECONDS,
+                command_timeout=60,
+                server_settings={**_SESSION, "application_name": "intelgraph-sequencer"},
+            )
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+
+    @asynccontextmanager
     async def _acquired(self, pool: "Pool") -> AsyncIterator[Connection]:
         with self._faults():
             connection = await self._acquire(pool)

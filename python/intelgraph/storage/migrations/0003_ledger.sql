@@ -57,13 +57,13 @@ $refuse$;
 CREATE TRIGGER ledger_entry_is_final BEFORE UPDATE ON ledger_entry
 FOR EACH ROW EXECUTE FUNCTION refuse_but_erasing();
 
--- The end of the log; one row. `frontier` is the RFC 6962 frontier of its leaves. `fork_index` is set while the log
+-- The end of the log; one row. `root` is that of the tree over its leaves (RFC 6962 §2.1). `fork_index` is set while the log
 -- here is not the one that was signed: the first entry that differs, or that is missing here.
 CREATE TABLE ledger_log (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   origin text NOT NULL,
   size bigint NOT NULL DEFAULT 0 CHECK (size >= 0),
-  frontier bytea NOT NULL DEFAULT '\x0000000000000000',
+  root bytea NOT NULL DEFAULT sha256('') CHECK (octet_length(root) = 32),
   sequenced timestamptz NOT NULL DEFAULT 'epoch',
   fork_index bigint CHECK (fork_index >= 0)
 );
@@ -118,6 +118,11 @@ CREATE TABLE minted_token (
 
 -- A migration is applied before there are keys to seal its entry with: the gateway that starts makes up for it.
 ALTER TABLE migration_checksum ADD COLUMN ledgered boolean NOT NULL DEFAULT false;
+
+
+-- The same holds for the platform's own keys, which seal every entry and cannot seal that of their own making.
+ALTER TABLE tenant_key ADD COLUMN ledgered boolean NOT NULL DEFAULT true;
+ALTER TABLE data_key ADD COLUMN ledgered boolean NOT NULL DEFAULT true;
 
 -- A tenant sees its own entries; the platform, whose id the setting names then, those of all.
 DO $isolate$

@@ -1,0 +1,120 @@
+"""The log in the database: its end, the entries behind it, the outbox before it, the checkpoints of it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from intelgraph.errors import Internal
+
+if TYPE_CHECKING:
+    from intelgraph.provenance.checkpoints import Checkpoint
+    from intelgraph.storage.connection import Connection
+
+COMMITMENTS_BYTES: Final = 64
+"""Of one entry: 32 bytes for its header, 32 for its payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The end of the log."""
+
+    origin: str
+    size: int
+    root: bytes
+    fork_index: int | None
+    """Where the log here differs from the one that was signed; None where it does not."""
+
+
+_HEAD: Final = "SELECT origin, size, root, fork_index FROM ledger_log"
+
+
+async def head(connection: "Connection") -> LogHead:
+    """The end of the log. For both roles."""
+    row = await connection.fetchrow(_HEAD)
+    if row is None:
+        raise Internal(
+            "LEDGER_HEAD_MISSING", "the ledger has no head", fix="restore the database from a backup"
+        )
+    return LogHead(**row)
+
+
+# One statement moves what was committed: an entry leaves the outbox as it enters the log.
+_TAKE: Final = """
+WITH taken AS MATERIALIZED (
+  SELECT id FROM ledger_outbox ORDER BY id LIMIT $2::int
+), moved AS MATERIALIZED (
+  DELETE FROM ledger_outbox AS outbox USING taken WHERE outbox.id = taken.id
+  RETURNING outbox.*
+), log AS MATERIALIZED (
+  UPDATE ledger_log SET sequenced = greatest(clock_timestamp(), sequenced)
+  WHERE EXISTS (SELECT FROM taken) RETURNING sequenced
+), numbered AS MATERIALIZED (
+  SELECT moved.*, $1::bigint + row_number() OVER (ORDER BY id) - 1 AS index FROM moved
+), stored AS (
+  INSERT INTO ledger_entry
+    (index, entry_id, tenant_id, kind, subject_tag, sequenced, commitments, header, payload)
+  SELECT index, entry_id, tenant_id, kind, subject_tag, log.sequenced, commitments, header, payload
+  FROM numbered, log
+)
+SELECT string_agg(commitments, ''::bytea ORDER BY index) FROM numbered
+"""
+
+
+async def take_outbox(connection: "Connection", size: int, most: int) -> bytes:
+    """Moves the first entries of the outbox to the end of a log of that size; gives their commitments, 64 bytes each,
+    in order. For the sequencer, in a transaction that moves the head too.
+    """
+    commitments: bytes | None = await connection.fetchval(_TAKE, size, most)
+    return commitments or b""
+
+
+async def move_head(connection: "Connection", before: int, size: int, root: bytes) -> bool:
+    """Sets the log's end, unless somebody else moved it meanwhile. For the sequencer."""
+    done: str = await connection.execute(
+        "UPDATE ledger_log SET size = $2, root = $3 WHERE size = $1", before, size, root
+    )
+    return done == "UPDATE 1"
+
+
+_COMMITMENTS: Final = """
+SELECT string_agg(commitments, ''::bytea ORDER BY index) FROM ledger_entry WHERE index >= $1 AND index < $2
+"""
+
+
+async def commitments(connection: "Connection", first: int, end: int) -> bytes:
+    """Those of entries from `first` on, before `end`, 64 bytes each. For the writer."""
+    found: bytes | None = await connection.fetchval(_COMMITMENTS, first, end)
+    return found or b""
+
+
+async def store_checkpoint(connection: "Connection", checkpoint: "Checkpoint") -> bytes:
+    """Keeps a checkpoint; gives the note of that size that is kept, which may be one that was signed before."""
+    note: bytes = await connection.fetchval(
+        """
+        WITH added AS (
+          INSERT INTO ledger_checkpoint (origin, size, root, note) VALUES ($1, $2, $3, $4)
+          ON CONFLICT (origin, size) DO NOTHING RETURNING note
+        )
+        SELECT note FROM added
+        UNION ALL
+        SELECT note FROM ledger_checkpoint WHERE origin = $1 AND size = $2
+        LIMIT 1
+        """,
+        checkpoint.origin,
+        checkpoint.size,
+        checkpoint.root,
+        checkpoint.note,
+    )
+    return note
+
+
+async def newest_checkpoint(connection: "Connection", origin: str) -> bytes | None:
+    """The note of the largest size that was signed. For both roles."""
+    note: bytes | None = await connection.fetchval(
+        "SELECT note FROM ledger_checkpoint WHERE origin = $1 ORDER BY size DESC LIMIT 1", origin
+    )
+    return note
+
+
+async def set_fork(connection: "Connection", index: int | None) -> None:
+    """Says from which entry on the log here is not the one that was signed; None that it is. For the sequencer."""
+    await connection.execute("UPDATE ledger_log SET fork_index = $1", index)

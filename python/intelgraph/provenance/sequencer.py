@@ -1,0 +1,183 @@
+"""The sequencer: gives entries their index, writes the log's tiles, signs its checkpoints. One per database.
+
+Every gateway runs one, and the one that holds an advisory lock works; when its connection ends, another takes over
+within a second. A round goes from one place that is safe to stand to the next:
+
+1. the outbox's entries enter the log, and its head moves, in one transaction on the connection that holds the lock;
+2. tiles and bundles of what is committed are written and synced: so no file ever holds what may be undone;
+3. the checkpoint is signed, and kept in the database: one for a size, whatever happens after;
+4. it is published in the directory, and in the copies beyond the database's reach.
+
+After a crash anywhere the next holder begins by comparing the three (`continuity`), and does what is left to do.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from intelgraph.errors import IntelGraphError, causes_of
+from intelgraph.provenance import log_rows, metrics
+from intelgraph.provenance.continuity import Continuity, Fork
+
+if TYPE_CHECKING:
+    from intelgraph._core import TileWriter
+    from intelgraph.provenance.checkpoints import Checkpoint, CheckpointSigner
+    from intelgraph.provenance.log_directory import LogDirectory
+    from intelgraph.storage.connection import Connection
+    from intelgraph.storage.database import Database
+
+LOCK: Final = int.from_bytes(b"igledger")
+"""Key of the advisory lock; any number that nobody else uses in this database."""
+MOST_ENTRIES: Final = 16_384
+"""Entries of one round."""
+PAUSE_SECONDS: Final = 0.1
+"""Between rounds that found nothing."""
+TAKE_OVER_SECONDS: Final = 1.0
+"""How often one that does not work asks for the lock, and one that was stopped by a fork looks again."""
+
+_log = logging.getLogger(__name__)
+
+
+class Step(Enum):
+    """Where a round stands. A crash behind any of them loses nothing and repeats nothing."""
+
+    TAKEN = "taken"
+    """The entries have an index in a transaction that is not committed."""
+    COMMITTED = "committed"
+    WRITTEN = "written"
+    """Their tiles are on disk."""
+    SIGNED = "signed"
+    STORED = "stored"
+    """The checkpoint is in the database."""
+    PUBLISHED = "published"
+    """It is the directory's."""
+    COPIED = "copied"
+
+
+def _pass(_: Step) -> None:
+    """No test is interested."""
+
+
+class Sequencer:
+    """Sequences for as long as it runs and holds the lock."""
+
+    def __init__(
+        self,
+        database: "Database",
+        directory: "LogDirectory",
+        copies: Sequence["LogDirectory"],
+        signer: "CheckpointSigner",
+        reached: Callable[[Step], None] = _pass,
+    ) -> None:
+        """`reached` is called behind each step."""
+        self._database = database
+        self._directory = directory
+        self._copies = copies
+        self._signer = signer
+        self._reached = reached
+        self._continuity = Continuity(directory, copies, signer)
+        self._examined = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins. Returns when the log was compared with what was signed, by whoever holds the lock."""
+        self._task = asyncio.create_task(self._run(), name="ledger sequencer")
+        await self._examined.wait()
+
+    async def stop(self) -> None:
+        """Ends, after a last round for what is committed."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                async with self._database.alone() as connection:
+                    if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+                        await self._work(connection)
+            except (IntelGraphError, OSError) as error:
+                why = error.reason if isinstance(error, IntelGraphError) else type(error).__name__
+                _log.warning("ledger not sequenced", extra={"why": why})
+            except Exception as error:
+                # Whatever it was, the next attempt begins by comparing what there is.
+                _log.exception("ledger not sequenced", extra={"causes": causes_of(error)})
+            self._examined.set()
+            await self._pause(TAKE_OVER_SECONDS)
+
+    async def _work(self, connection: "Connection") -> None:
+        """Works under the lock until it is stopped; returns where the log would fork."""
+        head = await log_rows.head(connection)
+        edge = await self._continuity.examine(connection, head)
+        if isinstance(edge, Fork):
+            await self._refuse(connection, head, edge)
+            return
+        if head.fork_index is not None:
+            _log.info("ledger no longer forked")
+            await log_rows.set_fork(connection, None)
+        metrics.FORKED.set(0)
+        if edge.size:
+            await self._conclude(connection, head.origin, edge)
+        self._examined.set()
+        while True:
+            stopping = self._stopping.is_set()
+            edge, taken = await self._round(connection, head.origin, edge)
+            if taken < MOST_ENTRIES:
+                if stopping:
+                    return
+                await self._pause(PAUSE_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _round(
+        self, connection: "Connection", origin: str, edge: "TileWriter"
+    ) -> tuple["TileWriter", int]:
+        after = edge.copy()
+        async with connection.transaction():
+            commitments = await log_rows.take_outbox(connection, edge.size, MOST_ENTRIES)
+            if not commitments:
+                return edge, 0
+            files = await asyncio.to_thread(after.append_commitments, commitments)
+            if not await log_rows.move_head(connection, edge.size, after.size, after.root):
+                raise AssertionError("the log moved under the sequencer's lock")
+            self._reached(Step.TAKEN)
+        self._reached(Step.COMMITTED)
+        await asyncio.to_thread(self._directory.write, files)
+        self._reached(Step.WRITTEN)
+        await self._conclude(connection, origin, after)
+        metrics.SEQUENCED.inc(after.size - edge.size)
+        return after, after.size - edge.size
+
+    async def _conclude(self, connection: "Connection", origin: str, edge: "TileWriter") -> None:
+        """Signs and publishes the checkpoint of a tree that is committed and written."""
+        signed = await self._signer.sign(origin, edge.size, edge.root)
+        self._reached(Step.SIGNED)
+        note = await log_rows.store_checkpoint(connection, signed)
+        self._reached(Step.STORED)
+        await asyncio.to_thread(self._directory.publish, note)
+        self._reached(Step.PUBLISHED)
+        for copy in self._copies:
+            await asyncio.to_thread(copy.publish, note)
+        self._reached(Step.COPIED)
+        metrics.SIZE.set(edge.size)
+
+    async def _refuse(self, connection: "Connection", head: log_rows.LogHead, fork: Fork) -> None:
+        metrics.FORKED.set(1)
+        signed: Checkpoint | None = fork.signed
+        if head.fork_index != fork.index:
+            await log_rows.set_fork(connection, fork.index)
+            _log.error(
+                "the ledger would fork: nothing is appended to it",
+                extra={
+                    "index": fork.index,
+                    "database_size": head.size,
+                    "signed_size": None if signed is None else signed.size,
+                    "fix": "intelgraph ledger recover",
+                },
+            )
