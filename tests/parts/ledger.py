@@ -34,8 +34,10 @@ class LedgerParts:
 
 
 @asynccontextmanager
-async def ledger_parts(database: Database, key_directory: Path) -> AsyncIterator[LedgerParts]:
-    """A ledger for as long as the block runs."""
+async def ledger_parts(
+    database: Database, key_directory: Path, *, keys_entered: bool = False
+) -> AsyncIterator[LedgerParts]:
+    """A ledger for as long as the block runs; without entries that no test asked for, unless `keys_entered`."""
     settings = KeySettings()
     keystore = keystore_of(settings)
     provider = await open_provider(settings, key_directory, database)
@@ -43,7 +45,8 @@ async def ledger_parts(database: Database, key_directory: Path) -> AsyncIterator
     try:
         signer = CheckpointSigner(KeyringCheckpointKey(provider.keyring))
         ledger = Ledger(keystore, keys)
-        keys.record_with(KeyEntries(ledger, database))
+        if keys_entered:
+            keys.record_with(KeyEntries(ledger, database))
         yield LedgerParts(ledger, keystore, keys, signer)
     finally:
         await keys.close()
