@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Final
 from intelgraph._core import (
     CoreError,
     TileWriter,
-    bundle_entries,
     consistency_proof,
-    leaf,
     verify_consistency,
 )
 from intelgraph.provenance import log_rows
+from intelgraph.provenance.bundles import BUNDLE_ENTRIES, COMMITMENTS_BYTES, leaves, read_bundle
 
 if TYPE_CHECKING:
     from intelgraph.provenance.checkpoints import Checkpoint, CheckpointSigner
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 PAGE_ENTRIES: Final = 65_536
 """Entries that are read at a time; 4 MiB of commitments."""
-_BUNDLE: Final = 256
 
 _log = logging.getLogger(__name__)
 
@@ -132,9 +130,9 @@ class Continuity:
         first = 0
         async for page in _pages(connection, 0, head.size):
             stored = leaves(page)
-            for at in range(0, len(stored), _BUNDLE):
+            for at in range(0, len(stored), BUNDLE_ENTRIES):
                 written = await asyncio.to_thread(read_bundle, self._directory, first + at)
-                for offset, mine in enumerate(stored[at : at + _BUNDLE]):
+                for offset, mine in enumerate(stored[at : at + BUNDLE_ENTRIES]):
                     if offset >= len(written) or written[offset] != mine:
                         return Fork(first + at + offset, largest)
             first += len(stored)
@@ -148,38 +146,6 @@ async def _pages(connection: "Connection", first: int, end: int) -> AsyncIterato
         page = await log_rows.commitments(connection, first, first + wanted)
         if page:
             yield page
-        if len(page) != wanted * log_rows.COMMITMENTS_BYTES:
+        if len(page) != wanted * COMMITMENTS_BYTES:
             return
         first += wanted
-
-
-def read_bundle(directory: "LogDirectory", first: int) -> Sequence[bytes]:
-    """The entries of the bundle that begins with this index: of the full one, or the widest partial one."""
-    path = bundle_path(first)
-    content = directory.read(path)
-    for width in range(_BUNDLE - 1, 0, -1) if content is None else ():
-        content = directory.read(f"{path}.p/{width}")
-        if content is not None:
-            break
-    if content is None:
-        return []
-    try:
-        return bundle_entries(content)
-    except CoreError:
-        return []
-
-
-def bundle_path(first: int) -> str:
-    """The path of the full bundle that begins with this index, C2SP tlog-tiles."""
-    digits = f"{first // _BUNDLE:d}"
-    digits = digits.zfill(-(-len(digits) // 3) * 3)
-    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
-    return "/".join(["tile/entries", *(f"x{group}" for group in groups[:-1]), groups[-1]])
-
-
-def leaves(commitments: bytes) -> Sequence[bytes]:
-    """The leaves of entries with these commitments, 64 bytes each."""
-    return [
-        leaf(commitments[at : at + 32], commitments[at + 32 : at + 64])
-        for at in range(0, len(commitments), log_rows.COMMITMENTS_BYTES)
-    ]

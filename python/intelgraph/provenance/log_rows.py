@@ -1,5 +1,6 @@
 """The log in the database: its end, the entries behind it, the outbox before it, the checkpoints of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -8,9 +9,6 @@ from intelgraph.errors import Internal
 if TYPE_CHECKING:
     from intelgraph.provenance.checkpoints import Checkpoint
     from intelgraph.storage.connection import Connection
-
-COMMITMENTS_BYTES: Final = 64
-"""Of one entry: 32 bytes for its header, 32 for its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +111,38 @@ async def newest_checkpoint(connection: "Connection", origin: str) -> bytes | No
         "SELECT note FROM ledger_checkpoint WHERE origin = $1 ORDER BY size DESC LIMIT 1", origin
     )
     return note
+
+
+async def checkpoint_of(connection: "Connection", origin: str, size: int) -> bytes | None:
+    """The note of that size; None if none was signed. For both roles."""
+    note: bytes | None = await connection.fetchval(
+        "SELECT note FROM ledger_checkpoint WHERE origin = $1 AND size = $2", origin, size
+    )
+    return note
+
+
+async def store_cosignature(
+    connection: "Connection", origin: str, size: int, witness: str, line: str
+) -> None:
+    """Keeps a witness's signature; the first of a size stays. For the writer."""
+    await connection.execute(
+        "INSERT INTO ledger_cosignature (origin, size, witness, line) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT DO NOTHING",
+        origin,
+        size,
+        witness,
+        line,
+    )
+
+
+async def cosignatures(connection: "Connection", origin: str, size: int) -> Sequence[tuple[str, str]]:
+    """Witnesses' names and signature lines for the checkpoint of that size, by name. For both roles."""
+    rows = await connection.fetch(
+        "SELECT witness, line FROM ledger_cosignature WHERE origin = $1 AND size = $2 ORDER BY witness",
+        origin,
+        size,
+    )
+    return [(row["witness"], row["line"]) for row in rows]
 
 
 async def set_fork(connection: "Connection", index: int | None) -> None:

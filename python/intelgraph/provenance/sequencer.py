@@ -81,6 +81,8 @@ class Sequencer:
         self._continuity = Continuity(directory, copies, signer)
         self._examined = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._cosigned_after = 0.0
+        """When it is looked for cosignatures again, on the loop's clock."""
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -129,6 +131,7 @@ class Sequencer:
             if taken < MOST_ENTRIES:
                 if stopping:
                     return
+                await self._publish_cosigned(connection, head.origin, edge.size)
                 await self._pause(PAUSE_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
@@ -166,6 +169,20 @@ class Sequencer:
             await asyncio.to_thread(copy.publish, note)
         self._reached(Step.COPIED)
         metrics.SIZE.set(edge.size)
+
+    async def _publish_cosigned(self, connection: "Connection", origin: str, size: int) -> None:
+        """Adds what witnesses signed meanwhile to the published checkpoint."""
+        now = asyncio.get_running_loop().time()
+        if now < self._cosigned_after:
+            return
+        self._cosigned_after = now + TAKE_OVER_SECONDS
+        lines = [line for _, line in await log_rows.cosignatures(connection, origin, size)]
+        note = await log_rows.checkpoint_of(connection, origin, size)
+        if not lines or note is None:
+            return
+        cosigned = note + b"".join(line.encode() for line in lines)
+        if await asyncio.to_thread(self._directory.checkpoint) != cosigned:
+            await asyncio.to_thread(self._directory.publish, cosigned)
 
     async def _refuse(self, connection: "Connection", head: log_rows.LogHead, fork: Fork) -> None:
         metrics.FORKED.set(1)

@@ -42,8 +42,8 @@ ALTER TABLE ledger_entry ALTER COLUMN payload SET STORAGE EXTERNAL;
 -- Lists a tenant's entries of some kinds, or of all, kind by kind.
 CREATE INDEX ledger_entry_of_tenant ON ledger_entry (tenant_id, kind, index);
 CREATE INDEX ledger_entry_of_subject ON ledger_entry (subject_tag, index) WHERE subject_tag IS NOT NULL;
--- Grows with the index: a few blocks say where a time begins.
-CREATE INDEX ledger_entry_time ON ledger_entry USING brin (sequenced);
+-- The same for the platform, which sees all tenants'.
+CREATE INDEX ledger_entry_of_kind ON ledger_entry (kind, index);
 
 CREATE FUNCTION refuse_but_erasing() RETURNS trigger LANGUAGE plpgsql AS $refuse$
 BEGIN
@@ -91,6 +91,9 @@ CREATE TABLE ledger_checkpoint (
   signed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (origin, size)
 );
+
+-- Tells between which entries a time lies.
+CREATE INDEX ledger_checkpoint_time ON ledger_checkpoint (origin, signed_at);
 
 -- What witnesses signed, a signature line of C2SP tlog-cosignature each.
 CREATE TABLE ledger_cosignature (

@@ -1,0 +1,46 @@
+"""Entry bundles of the log directory (C2SP tlog-tiles): 256 leaves to a file, the last one partial."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from intelgraph._core import CoreError, bundle_entries, leaf
+
+if TYPE_CHECKING:
+    from intelgraph.provenance.log_directory import LogDirectory
+
+BUNDLE_ENTRIES: Final = 256
+COMMITMENTS_BYTES: Final = 64
+"""Of one entry: 32 bytes for its header, 32 for its payload."""
+
+
+def bundle_path(first: int, size: int | None = None) -> str:
+    """The path of the bundle that begins with this index: of the full one, or of that in a log of this size."""
+    digits = str(first // BUNDLE_ENTRIES)
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+    path = "/".join(["tile/entries", *(f"x{group}" for group in groups[:-1]), groups[-1]])
+    partial = size is not None and size < first + BUNDLE_ENTRIES
+    return f"{path}.p/{(size or 0) - first}" if partial else path
+
+
+def read_bundle(directory: "LogDirectory", first: int) -> Sequence[bytes]:
+    """The leaves of the bundle that begins with this index: of the full one, or of the widest partial one; none where
+    neither can be read. Blocks.
+    """
+    content = directory.read(bundle_path(first))
+    for width in range(BUNDLE_ENTRIES - 1, 0, -1) if content is None else ():
+        content = directory.read(bundle_path(first, first + width))
+        if content is not None:
+            break
+    try:
+        return bundle_entries(content) if content is not None else []
+    except CoreError:
+        return []
+
+
+def leaves(commitments: bytes) -> Sequence[bytes]:
+    """The leaves of entries with these commitments, 64 bytes each."""
+    return [
+        leaf(commitments[at : at + 32], commitments[at + 32 : at + 64])
+        for at in range(0, len(commitments), COMMITMENTS_BYTES)
+    ]
