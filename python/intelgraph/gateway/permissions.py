@@ -7,12 +7,32 @@ from intelgraph.errors import PermissionDenied
 from intelgraph.gateway.identity import Identity
 
 ROLES: Final[Mapping[str, frozenset[str]]] = {
-    "connector": frozenset({"ingest.write", "contract.read"}),
-    "service": frozenset({"envelope.encrypt", "envelope.decrypt", "entity.read", "contract.read"}),
-    "analyst": frozenset({"entity.read", "changes.read", "contract.read"}),
-    "security-officer": frozenset({"tenant.read", "quarantine.read", "contract.read"}),
+    "connector": frozenset({"ingest.write", "contract.read", "ledger.prove"}),
+    "service": frozenset(
+        {"envelope.encrypt", "envelope.decrypt", "entity.read", "contract.read", "ledger.prove"}
+    ),
+    "analyst": frozenset({"entity.read", "changes.read", "contract.read", "ledger.prove"}),
+    "security-officer": frozenset(
+        {
+            "tenant.read",
+            "quarantine.read",
+            "contract.read",
+            "ledger.read",
+            "ledger.prove",
+            "ledger.erase",
+        }
+    ),
     "auditor": frozenset(
-        {"tenant.read", "quarantine.read", "contract.read", "entity.read", "changes.read", "metrics.read"}
+        {
+            "tenant.read",
+            "quarantine.read",
+            "contract.read",
+            "entity.read",
+            "changes.read",
+            "metrics.read",
+            "ledger.read",
+            "ledger.prove",
+        }
     ),
     "operator": frozenset(
         {
@@ -23,12 +43,17 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "quarantine.read",
             "metrics.read",
             "channelz.read",
+            "ledger.read",
+            "ledger.prove",
+            "ledger.cosign",
         }
     ),
 }
 
 
-ACROSS_TENANTS: Final = frozenset({"tenant.read", "tenant.write", "channelz.read", "metrics.read"})
+ACROSS_TENANTS: Final = frozenset(
+    {"tenant.read", "tenant.write", "channelz.read", "metrics.read", "ledger.cosign", "ledger.erase"}
+)
 """Permissions whose use shows or changes what is not the caller's tenant's: the platform tenant's only."""
 
 
