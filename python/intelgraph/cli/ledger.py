@@ -14,6 +14,7 @@ from rich.text import Text
 
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
+from intelgraph.cli.ledger_verify import verify
 from intelgraph.cli.moments import parse_moment
 
 if TYPE_CHECKING:
@@ -223,3 +224,6 @@ def erase(
     with called.client("security-officer") as client:
         entry = client.ledger.erase(index, reason)
     called.show(entry_as_json(entry), lambda: entry_table([entry]))
+
+
+app.command()(verify)

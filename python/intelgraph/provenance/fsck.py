@@ -25,7 +25,7 @@ from intelgraph.errors import DataLoss
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance import log_rows
 from intelgraph.provenance.bundles import COMMITMENTS_BYTES
-from intelgraph.provenance.entries import EntryFilter, EntryReader, EntryState
+from intelgraph.provenance.entries import EntryFilter, EntryReader
 from intelgraph.provenance.kinds import KINDS, EntryErased, ForkAcknowledged, LedgerRecovered
 from intelgraph.provenance.log_directory import CHECKPOINT
 from intelgraph.storage.copy_format import copy_row, copy_rows
@@ -241,7 +241,9 @@ class LedgerCheck:
                 )
             except DataLoss:
                 return said
-            said += [json.loads(entry.payload) for entry in entries if entry.state is EntryState.WHOLE]
+            # By the header, which is committed to: the column may be what was altered.
+            meant = [entry for entry in entries if entry.said.get("kind") == _KIND_NAMES[kind]]
+            said += [json.loads(entry.payload) for entry in meant]
             if before is None:
                 return said
 
