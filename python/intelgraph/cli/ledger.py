@@ -13,8 +13,8 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from intelgraph.cli.invocation import invocation
-from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
 from intelgraph.cli.ledger_verify import verify
+from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
 from intelgraph.cli.moments import parse_moment
 
 if TYPE_CHECKING:

@@ -72,7 +72,8 @@ def _facts(verdict: "LedgerVerdict") -> dict[str, Any]:
 
 
 def _shown(verdict: "LedgerVerdict") -> RenderableType:
-    counts = f"{verdict.size:,} entries, {verdict.checkpoints:,} checkpoints, {verdict.files:,} files of {verdict.origin}"
+    what = f"{verdict.size:,} entries, {verdict.checkpoints:,} checkpoints, {verdict.files:,} files"
+    counts = f"{what} of {verdict.origin}"
     root = Text(f"root {verdict.root.hex()}")
     if not verdict.findings:
         return Group(Text(counts), root, Text("as it was written", "green"))
