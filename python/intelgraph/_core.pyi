@@ -709,10 +709,11 @@ def verify_signature(
 def seal_ledger_entries(
     keystore: Keystore,
     owner_id: bytes,
-    entries: Sequence[tuple[bytes, bytes | None, int, str, bytes, bytes]],
-) -> bytes:
-    """Seals entries (id, tenant or None, number of the kind, subject, header, payload; both JSON): a binary COPY stream
-    for `ledger_outbox`.
+    at_us: int,
+    entries: Sequence[tuple[tuple[bytes, str] | None, tuple[int, str], str, tuple[str, str], bytes]],
+) -> tuple[list[bytes], bytes]:
+    """Seals entries of one moment, each a tenant (id, name) or None, its kind (number, name), its subject, its actor
+    (subject, method) and its payload, JSON: their ids, and a binary COPY stream for `ledger_outbox`.
 
     Raises KeyUnavailable, and CoreError ENTRY_MALFORMED.
     """
