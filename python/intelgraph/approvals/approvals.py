@@ -21,7 +21,7 @@ from intelgraph.approvals.approval import OPEN, Approval, ApprovalState, Caller,
 from intelgraph.approvals.document import PlanDocument
 from intelgraph.approvals.keys import GivenSignature, checked_signature
 from intelgraph.approvals.kinds import kind_of
-from intelgraph.approvals.request import Wanted, checked_request
+from intelgraph.approvals.request import Wanted, checked_request, require_line
 from intelgraph.approvals.store import ApprovalPlace
 from intelgraph.errors import FailedPrecondition
 from intelgraph.provenance.actor import GATEWAY, Actor
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     _Act: TypeAlias = Callable[[Connection, Approval, datetime], Awaitable[Approval]]
 
+MOST_AWAITING: Final = 1_000
 SWEEP: Final = 100
 """Approvals that one transaction lets expire."""
 
@@ -106,8 +107,10 @@ class Approvals:
 
         Raises NotFound APPROVAL_NOT_FOUND, FailedPrecondition APPROVAL_OF_ANOTHER_PLAN, APPROVAL_COMPLETE,
         APPROVAL_SETTLED, APPROVAL_USED or APPROVAL_EXPIRED, PermissionDenied APPROVAL_OWN_REQUEST or
-        APPROVAL_ROLE_MISSING, AlreadyExists APPROVAL_ALREADY_GIVEN, and as `checked_signature`.
+        APPROVAL_ROLE_MISSING, AlreadyExists APPROVAL_ALREADY_GIVEN, InvalidArgument APPROVAL_REQUEST_INVALID, and as
+        `checked_signature`.
         """
+        require_line("reason", reason, optional=True)
 
         async def act(connection: "Connection", approval: Approval, at: datetime) -> Approval:
             if digest != approval.digest:
@@ -142,6 +145,7 @@ class Approvals:
 
         Raises as `approve`.
         """
+        require_line("reason", reason, optional=False)
 
         async def act(connection: "Connection", approval: Approval, at: datetime) -> Approval:
             state = rules.denied(approval, caller, at)
@@ -225,6 +229,13 @@ class Approvals:
         async with self._database.read(tenant.tenant_id) as connection:
             return await store.page(
                 connection, tenant.tenant_id, states=names, kind=kind, before=before, limit=limit
+            )
+
+    async def awaiting(self, tenant: "Tenant", caller: Caller, *, kind: str = "") -> Sequence[Approval]:
+        """Approvals without their documents that wait for the caller to decide, the oldest `MOST_AWAITING` first."""
+        async with self._database.read(tenant.tenant_id) as connection:
+            return await store.awaiting(
+                connection, tenant.tenant_id, caller.person, sorted(caller.roles), kind, MOST_AWAITING
             )
 
     # -- transitions -----------------------------------------------------------------------------------

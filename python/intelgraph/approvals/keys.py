@@ -15,6 +15,7 @@ import asyncpg
 
 from intelgraph.approval_statement import key_statement
 from intelgraph.approvals.approval import Caller, Owner, Signature, to_us
+from intelgraph.approvals.request import require_line
 from intelgraph.approvals.signing import PublicKey
 from intelgraph.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from intelgraph.provenance.approval_kinds import ApproverKeyRegistered, ApproverKeyRevoked
@@ -144,8 +145,9 @@ class ApproverKeys:
         """Revokes a key: the caller's own with a signature of a key of the caller's, or another's that was lost.
 
         Raises NotFound APPROVER_KEY_NOT_FOUND, FailedPrecondition APPROVER_KEY_REVOKED or
-        APPROVER_KEY_NOT_ENDORSED, and InvalidArgument as `register`.
+        APPROVER_KEY_NOT_ENDORSED, and InvalidArgument APPROVAL_REQUEST_INVALID or as `register`.
         """
+        require_line("reason", reason, optional=False)
         await self._ledger.ready()
         async with self._database.write() as connection:
             owner = await connection.fetchval(_OWNER, tenant.tenant_id, key_id)

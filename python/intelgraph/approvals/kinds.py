@@ -6,6 +6,7 @@ has to show in what `explain` says, which `tests/approvals/test_kinds.py` holds 
 line of printable characters: nothing that a terminal would act upon, or show in another order.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -84,6 +85,20 @@ class ApprovalKind:
                 fix="correct what the violations name; docs/approvals.md lists the members of each kind",
                 violations=tuple(violations),
             )
+
+
+def title_of(name: str) -> str:
+    """What the kind is, in a few words; its name where a newer gateway asked."""
+    kind = KINDS.get(name)
+    return kind.title if kind is not None else name
+
+
+def explanation(name: str, content: bytes) -> Explanation:
+    """What the document says, in plain words."""
+    kind = KINDS.get(name)
+    if kind is None:
+        return ("This gateway does not know the kind, and cannot explain it: ask a newer one.",)
+    return kind.explain(json.loads(content))
 
 
 def is_line(text: str) -> bool:

@@ -20,6 +20,7 @@ DEFAULT_LIFETIME: Final = timedelta(days=1)
 LONGEST_REASON: Final = 2_000
 LONGEST_TICKET: Final = 200
 _LONGEST_ROLE: Final = 63
+_LINE_RULE: Final = f"must be one line of printable text, of at most {LONGEST_REASON} characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,12 @@ def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, person
             (
                 "reason",
                 is_line(wanted.reason) and len(wanted.reason) <= LONGEST_REASON,
-                f"must be one line of text, of at most {LONGEST_REASON} characters",
+                _LINE_RULE,
             ),
             (
                 "ticket",
                 not wanted.ticket or (is_line(wanted.ticket) and len(wanted.ticket) <= LONGEST_TICKET),
-                f"must be one line of text, of at most {LONGEST_TICKET} characters",
+                f"must be one line of printable text, of at most {LONGEST_TICKET} characters",
             ),
             (
                 "role",
@@ -81,12 +82,7 @@ def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, person
         if not holds
     )
     if violations:
-        raise InvalidArgument(
-            "APPROVAL_REQUEST_INVALID",
-            "the request cannot be made as it is",
-            fix="correct what the violations name",
-            violations=violations,
-        )
+        raise _invalid(violations)
     if wanted.platform and tenant.tenant_id != platform.tenant_id:
         raise PermissionDenied(
             "PLATFORM_TENANT_ONLY",
@@ -106,6 +102,22 @@ def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, person
         quorum=quorum,
         requested_by=person,
         lifetime=wanted.lifetime,
+    )
+
+
+def require_line(field: str, text: str, *, optional: bool) -> None:
+    """Raises InvalidArgument APPROVAL_REQUEST_INVALID unless the text can be shown as it is, in one line."""
+    if (optional and not text) or (is_line(text) and len(text) <= LONGEST_REASON):
+        return
+    raise _invalid((FieldViolation(f"/{field}", _LINE_RULE),))
+
+
+def _invalid(violations: tuple[FieldViolation, ...]) -> InvalidArgument:
+    return InvalidArgument(
+        "APPROVAL_REQUEST_INVALID",
+        "the request cannot be made as it is",
+        fix="correct what the violations name",
+        violations=violations,
     )
 
 

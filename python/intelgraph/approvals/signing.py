@@ -114,6 +114,11 @@ class SigningKey:
         )
 
     @property
+    def key_id(self) -> bytes:
+        """By what the key is known."""
+        return self.public.key_id
+
+    @property
     def public(self) -> PublicKey:
         """The public half."""
         return PublicKey.read(_spki(self._key.public_key()))

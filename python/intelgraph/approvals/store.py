@@ -155,10 +155,10 @@ async def page(
 
 
 async def awaiting(
-    connection: "Connection", tenant_id: UUID, person: str, roles: Sequence[str], limit: int
+    connection: "Connection", tenant_id: UUID, person: str, roles: Sequence[str], kind: str, limit: int
 ) -> Sequence[Approval]:
     """Approvals without their documents that wait for this person to decide, oldest first."""
-    rows = await connection.fetch(_AWAITING, tenant_id, person, list(roles), limit)
+    rows = await connection.fetch(_AWAITING, tenant_id, person, list(roles), kind, limit)
     return await _with_decisions(connection, tenant_id, rows)
 
 
@@ -306,9 +306,9 @@ ORDER BY requested_at DESC, approval_id DESC LIMIT $6
 _AWAITING: Final = f"""
 SELECT {_FACTS}, ''::bytea AS document, state FROM approval
 WHERE tenant_id = $1 AND state = 'requested' AND expires_at > clock_timestamp()
-  AND requested_by <> $2 AND role = ANY ($3::text[])
+  AND requested_by <> $2 AND role = ANY ($3::text[]) AND ($4 = '' OR kind = $4)
   AND NOT EXISTS (
     SELECT FROM approval_decision AS said
     WHERE said.tenant_id = $1 AND said.approval_id = approval.approval_id AND said.approver = $2)
-ORDER BY requested_at, approval_id LIMIT $4
+ORDER BY requested_at, approval_id LIMIT $5
 """  # noqa: S608 (composed of constants of this module)

@@ -10,9 +10,26 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     "connector": frozenset({"ingest.write", "contract.read"}),
     "service": frozenset({"envelope.encrypt", "envelope.decrypt", "entity.read", "contract.read"}),
     "analyst": frozenset({"entity.read", "changes.read", "contract.read"}),
-    "security-officer": frozenset({"tenant.read", "quarantine.read", "contract.read"}),
+    "security-officer": frozenset(
+        {
+            "tenant.read",
+            "quarantine.read",
+            "contract.read",
+            "approval.request",
+            "approval.read",
+            "approval.approve",
+        }
+    ),
     "auditor": frozenset(
-        {"tenant.read", "quarantine.read", "contract.read", "entity.read", "changes.read", "metrics.read"}
+        {
+            "tenant.read",
+            "quarantine.read",
+            "contract.read",
+            "entity.read",
+            "changes.read",
+            "metrics.read",
+            "approval.read",
+        }
     ),
     "operator": frozenset(
         {
@@ -23,10 +40,14 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "quarantine.read",
             "metrics.read",
             "channelz.read",
+            "approval.request",
+            "approval.read",
         }
     ),
 }
 
+APPROVE_AS_MACHINE: Final = "approval.approve_as_machine"
+"""Without it a machine decides on no approval. No role holds it by default."""
 
 ACROSS_TENANTS: Final = frozenset({"tenant.read", "tenant.write", "channelz.read", "metrics.read"})
 """Permissions whose use shows or changes what is not the caller's tenant's: the platform tenant's only."""
