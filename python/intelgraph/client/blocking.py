@@ -117,6 +117,11 @@ class Client:
         return services.Tenants(self._open_portal, self._client.tenants)
 
     @property
+    def approvals(self) -> services.Approvals:
+        """Asks for approvals and decides on them."""
+        return services.Approvals(self._open_portal, self._client.approvals)
+
+    @property
     def _open_portal(self) -> BlockingPortal:
         if self._portal is None:
             raise RuntimeError("the client is not open: use it as a context manager")
