@@ -13,14 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from intelgraph.approvals.approval import Approval, ApprovalState, Caller
-from intelgraph.approvals.approvals import Approvals
-from intelgraph.approvals.keys import ApproverKeys
 from intelgraph.errors import IntelGraphError
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
-from intelgraph.tenants.registry import TenantRegistry
-from tests.approvals.world import OFFICER, PLAN, World, person
-from tests.parts.ledger import ledger_parts
+from tests.approvals.world import OFFICER, PLAN, World, person, world_on
 from tests.parts.postgres import fresh_database
 
 T = TypeVar("T")
@@ -69,12 +65,7 @@ def shared(postgres: EmbeddedServer, tmp_path: Path) -> Iterator[Shared]:
         async def make() -> World:
             database = await Database.connect(await opened.enter_async_context(fresh_database(postgres)))
             opened.push_async_callback(database.close)
-            parts = await opened.enter_async_context(ledger_parts(database, tmp_path / "keys"))
-            registry = TenantRegistry(database)
-            platform, tenant, stranger = [await registry.create(name) for name in ("local", "acme", "other")]
-            approvals = Approvals(database, parts.ledger, platform)
-            keys = ApproverKeys(database, parts.ledger)
-            return World(database, parts, approvals, keys, platform, tenant, stranger)
+            return await opened.enter_async_context(world_on(database, tmp_path / "keys"))
 
         yield Shared(runner, runner.run(make()))
         runner.run(opened.aclose())

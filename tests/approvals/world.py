@@ -1,8 +1,11 @@
 """Tenants, people and a ledger, on a real database, for the tests of approvals."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +17,8 @@ from intelgraph.approvals.request import DEFAULT_LIFETIME, Wanted
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import Actor
 from intelgraph.storage.database import Database
-from intelgraph.tenants.registry import Tenant
-from tests.parts.ledger import LedgerParts
+from intelgraph.tenants.registry import Tenant, TenantRegistry
+from tests.parts.ledger import TESTER, LedgerParts, ledger_parts
 
 OFFICER = "security-officer"
 PLAN = {"summary": "rotate the root key", "steps": ["take it from the safe", "sign with it"]}
@@ -39,6 +42,25 @@ class Entry:
     tenant: str | None
     subject: str
     facts: dict[str, Any]
+
+
+@asynccontextmanager
+async def world_on(database: Database, key_directory: Path) -> AsyncIterator["World"]:
+    """A world for as long as the block runs."""
+    async with ledger_parts(database, key_directory) as parts:
+        registry = TenantRegistry(database, parts.ledger)
+        platform, tenant, stranger = [
+            await registry.create(name, by=TESTER) for name in ("local", "acme", "other")
+        ]
+        yield World(
+            database=database,
+            parts=parts,
+            approvals=Approvals(database, parts.ledger, platform),
+            keys=ApproverKeys(database, parts.ledger),
+            platform=platform,
+            tenant=tenant,
+            stranger=stranger,
+        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +133,7 @@ class World:
         return (await self.approvals.get(tenant, approval.approval_id)).state
 
     async def told(self, approval: Approval | None = None) -> list[Entry]:
-        """The entries of the ledger, in order; of one approval, or all."""
+        """The entries about approvals and keys of approvers, in order; of one approval, or all."""
         async with self.database.write() as connection:
             rows = await connection.fetch("SELECT * FROM ledger_outbox ORDER BY id")
         entries = []
@@ -126,9 +148,9 @@ class World:
             )
             header, facts = json.loads(opened[0]), json.loads(opened[2])
             tenant = header["tenant"]["name"] if header["tenant"] is not None else None
-            entries.append(
-                Entry(header["kind"], header["actor"]["subject"], tenant, header["subject"], facts)
-            )
+            if header["kind"].startswith("appro"):
+                actor = header["actor"]["subject"]
+                entries.append(Entry(header["kind"], actor, tenant, header["subject"], facts))
         if approval is None:
             return entries
         return [entry for entry in entries if entry.subject == f"approval:{approval.approval_id}"]
