@@ -29,10 +29,10 @@ VALUES (gen_random_uuid(), $1, 10, 1, $2, '', '')
 """
 _APPROVAL = """
 INSERT INTO approval (tenant_id, approval_id, platform, origin, kind, document, digest, reason, ticket, role, quorum,
-  requested_by, expires_at)
-VALUES ($1, $2, false, 'o', 'k', '', sha256(''), 'r', 't', 'role', 1, 'p', now() + interval '1 day')
+  requested_by, requested_method, expires_at)
+VALUES ($1, $2, false, 'o', 'k', '', sha256(''), 'r', 't', 'role', 1, 'p', 'jwt', now() + interval '1 day')
 """
-_DECISION = "INSERT INTO approval_decision VALUES ($1, $2, 'p', 'approve', now(), false, '', '')"
+_DECISION = "INSERT INTO approval_decision VALUES ($1, $2, 'p', 'jwt', 'approve', now(), false, '', '')"
 _APPROVER_KEY = "INSERT INTO approver_key VALUES ($1, sha256(''), 'p', 'Ed25519', '', '', '')"
 _ENTRY = "INSERT INTO ledger_entry (tenant_id, index, sequenced, commitments) VALUES ($1, $3, now(), $2)"
 _indexes = itertools.count()

@@ -9,7 +9,7 @@ from uuid import UUID
 from intelgraph.approval_statement import DecisionWord, StatementFacts
 
 if TYPE_CHECKING:
-    from intelgraph.provenance.actor import Actor
+    from intelgraph.provenance.actor import Actor, Method
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -79,6 +79,7 @@ class Decision:
     """What one person said. `statement` are the bytes that were signed, or would have been."""
 
     approver: str
+    method: "Method"
     word: DecisionWord
     decided_at: datetime
     machine: bool
@@ -106,6 +107,7 @@ class Approval:
     role: str
     quorum: int
     requested_by: str
+    requested_method: "Method"
     requested_at: datetime
     expires_at: datetime
     state: ApprovalState
@@ -113,6 +115,8 @@ class Approval:
     """Who used, denied or withdrew it; nobody where it is approved or has expired."""
     settled_at: datetime | None
     superseded_by: UUID | None
+    owed: bool
+    """Whether its entries of the ledger, which was forked when it was asked for, are written only when it is used."""
     decisions: tuple[Decision, ...] = ()
     """In the order in which they were made."""
 

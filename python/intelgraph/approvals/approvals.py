@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from intelgraph.approval_statement import DecisionWord, decision_statement
-from intelgraph.approvals import rules, store
+from intelgraph.approvals import entries, rules, store
 from intelgraph.approvals.approval import OPEN, Approval, ApprovalState, Caller, Decision, to_us
 from intelgraph.approvals.document import PlanDocument
 from intelgraph.approvals.keys import GivenSignature, checked_signature
@@ -25,18 +25,9 @@ from intelgraph.approvals.request import Wanted, checked_request, require_line
 from intelgraph.approvals.store import ApprovalPlace
 from intelgraph.errors import FailedPrecondition
 from intelgraph.provenance.actor import GATEWAY, Actor
-from intelgraph.provenance.approval_kinds import (
-    ApprovalDenied,
-    ApprovalExpired,
-    ApprovalGiven,
-    ApprovalRequested,
-    ApprovalUsed,
-    ApprovalWithdrawn,
-)
 
 if TYPE_CHECKING:
-    from intelgraph.provenance.facts import Facts
-    from intelgraph.provenance.ledger import Ledger
+    from intelgraph.provenance.ledger import Act, Ledger
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
     from intelgraph.tenants.registry import Tenant
@@ -60,7 +51,7 @@ class Approvals:
 
     async def request(self, tenant: "Tenant", wanted: Wanted, caller: Caller) -> Approval:
         """A new request of the caller's. Raises as `checked_request`, and for what it supersedes as `withdraw`."""
-        new = checked_request(tenant, self._platform, wanted, caller.person)
+        new = checked_request(tenant, self._platform, wanted, caller.actor)
         await self._ledger.ready(2)
         async with self._database.write() as connection:
             if wanted.supersedes is not None:
@@ -68,19 +59,7 @@ class Approvals:
                 rules.require_same_act(before, kind=new.kind, platform=new.platform)
                 await self._withdraw(connection, before, at, caller, superseded_by=new.approval_id)
             approval = await store.insert(connection, new)
-            facts = ApprovalRequested(
-                approval_id=str(approval.approval_id),
-                act=approval.kind,
-                digest=approval.digest.hex(),
-                platform=approval.platform,
-                role=approval.role,
-                quorum=approval.quorum,
-                reason=approval.reason,
-                ticket=approval.ticket,
-                expires_us=to_us(approval.expires_at),
-                supersedes=str(wanted.supersedes) if wanted.supersedes is not None else None,
-            )
-            await self._tell(connection, approval, facts, caller.actor)
+            await self._tell(connection, approval, entries.requested(approval, wanted.supersedes))
         return approval
 
     async def withdraw(self, tenant: "Tenant", approval_id: UUID, caller: Caller) -> Approval:
@@ -118,16 +97,7 @@ class Approvals:
             state = rules.approved(approval, caller, at)
             decision = await self._decided(connection, approval, "approve", caller, at, reason, signature)
             given = await store.decide(connection, approval, decision)
-            facts = ApprovalGiven(
-                approval_id=str(approval.approval_id),
-                act=approval.kind,
-                digest=approval.digest.hex(),
-                approvals=len(given.approvers),
-                quorum=approval.quorum,
-                machine=caller.machine,
-                key_id=_key_id(decision),
-            )
-            await self._tell(connection, approval, facts, caller.actor)
+            await self._tell(connection, approval, entries.given(approval, decision, len(given.approvers)))
             return given if state is given.state else await store.move(connection, given, state, by=None)
 
         return await self._locked(tenant, approval_id, act)
@@ -151,15 +121,7 @@ class Approvals:
             state = rules.denied(approval, caller, at)
             decision = await self._decided(connection, approval, "deny", caller, at, reason, signature)
             given = await store.decide(connection, approval, decision)
-            facts = ApprovalDenied(
-                approval_id=str(approval.approval_id),
-                act=approval.kind,
-                digest=approval.digest.hex(),
-                reason=reason,
-                machine=caller.machine,
-                key_id=_key_id(decision),
-            )
-            await self._tell(connection, approval, facts, caller.actor)
+            await self._tell(connection, approval, entries.denied(approval, decision))
             return await store.move(connection, given, state, by=caller.person)
 
         return await self._locked(tenant, approval_id, act)
@@ -179,7 +141,8 @@ class Approvals:
         """Uses an approval up, in the transaction of the act that `by` does; without a tenant, one of the platform.
 
         It must be approved, not over, of this kind and tenant, and the digest of `document` (RFC 8785, SHA-256)
-        must be the approved one. Whoever holds a clock row calls `Ledger.ready` for one entry more beforehand.
+        must be the approved one. Whoever holds a clock row calls `Ledger.ready` for one entry more beforehand; an
+        act that ends a fork of the ledger ends it before this.
         Raises FailedPrecondition APPROVAL_MISSING, APPROVAL_NOT_APPROVED, APPROVAL_EXPIRED, APPROVAL_USED or
         APPROVAL_OF_ANOTHER_PLAN, and NotFound APPROVAL_NOT_FOUND; the transaction must then not commit the act.
         """
@@ -195,8 +158,7 @@ class Approvals:
         owner = tenant if tenant is not None else self._platform
         approval, at = await store.locked(connection, owner.tenant_id, approval_id)
         state = rules.used(approval, at, kind=kind, platform=tenant is None, digest=plan.digest)
-        facts = ApprovalUsed(approval_id=str(approval_id), act=kind, digest=plan.digest.hex())
-        await self._tell(connection, approval, facts, by)
+        await self._ledger.append_all(connection, entries.used(approval, by))
         return await store.move(connection, approval, state, by=by.subject)
 
     async def expire(self, limit: int = SWEEP) -> int:
@@ -260,23 +222,11 @@ class Approvals:
         superseded_by: UUID | None,
     ) -> Approval:
         state = rules.withdrawn(approval, caller, at)
-        facts = ApprovalWithdrawn(
-            approval_id=str(approval.approval_id),
-            act=approval.kind,
-            digest=approval.digest.hex(),
-            superseded_by=str(superseded_by) if superseded_by is not None else None,
-        )
-        await self._tell(connection, approval, facts, caller.actor)
+        await self._tell(connection, approval, entries.withdrawn(approval, caller.actor, superseded_by))
         return await store.move(connection, approval, state, by=caller.person, superseded_by=superseded_by)
 
     async def _expire(self, connection: "Connection", approval: Approval) -> None:
-        facts = ApprovalExpired(
-            approval_id=str(approval.approval_id),
-            act=approval.kind,
-            digest=approval.digest.hex(),
-            was_approved=approval.state is ApprovalState.APPROVED,
-        )
-        await self._tell(connection, approval, facts, GATEWAY)
+        await self._tell(connection, approval, entries.expired(approval, GATEWAY))
         await store.move(connection, approval, ApprovalState.EXPIRED, by=None)
 
     async def _decided(
@@ -298,17 +248,11 @@ class Approvals:
         signature = await checked_signature(
             connection, approval.owner, caller.person, statement, given, at, must=word == "approve"
         )
-        return Decision(caller.person, word, at, caller.machine, reason, statement, signature)
-
-    async def _tell(self, connection: "Connection", approval: Approval, facts: "Facts", by: Actor) -> None:
-        await self._ledger.append(
-            connection,
-            facts,
-            subject=f"approval:{approval.approval_id}",
-            by=by,
-            tenant=None if approval.platform else approval.owner,
+        return Decision(
+            caller.person, caller.actor.method, word, at, caller.machine, reason, statement, signature
         )
 
-
-def _key_id(decision: Decision) -> str | None:
-    return decision.signature.key_id.hex() if decision.signature is not None else None
+    async def _tell(self, connection: "Connection", approval: Approval, act: "Act") -> None:
+        """Writes the entry of a transition, in its transaction; of one whose entries are owed, when it is used."""
+        if not approval.owed:
+            await self._ledger.append_all(connection, [act])

@@ -66,6 +66,8 @@ class ApprovalKind:
     members: Mapping[str, Member]
     explain: Callable[[Document], Explanation]
     """What will happen, a sentence each, from a document whose members are as `members` says."""
+    while_forked: bool = False
+    """Whether it can be asked for and approved while the ledger takes no entries: `entries` says how."""
 
     def check(self, document: Document) -> None:
         """Raises InvalidArgument APPROVAL_DOCUMENT_UNFIT unless the document has these members and no others."""
@@ -188,6 +190,7 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
                 "database_root": Member.TEXT,
             },
             explain=_acknowledge_fork,
+            while_forked=True,
         ),
         ApprovalKind(
             name="retention.run",

@@ -11,6 +11,7 @@ from intelgraph.approvals.store import NewApproval
 from intelgraph.errors import FieldViolation, InvalidArgument, PermissionDenied
 
 if TYPE_CHECKING:
+    from intelgraph.provenance.actor import Actor
     from intelgraph.tenants.registry import Tenant
 
 MOST_QUORUM: Final = 16
@@ -43,7 +44,7 @@ class Wanted:
     supersedes: UUID | None = None
 
 
-def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, person: str) -> NewApproval:
+def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, by: "Actor") -> NewApproval:
     """The row of a request that may be made.
 
     Raises InvalidArgument APPROVAL_KIND_UNKNOWN, APPROVAL_DOCUMENT_INVALID, APPROVAL_DOCUMENT_UNFIT or
@@ -100,8 +101,10 @@ def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, person
         ticket=wanted.ticket,
         role=role,
         quorum=quorum,
-        requested_by=person,
+        requested_by=by.subject,
+        requested_method=by.method,
         lifetime=wanted.lifetime,
+        while_forked=kind.while_forked,
     )
 
 

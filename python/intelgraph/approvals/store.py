@@ -37,7 +37,9 @@ class NewApproval:
     role: str
     quorum: int
     requested_by: str
+    requested_method: str
     lifetime: timedelta
+    while_forked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ async def insert(connection: "Connection", new: NewApproval) -> Approval:
         new.role,
         new.quorum,
         new.requested_by,
+        new.requested_method,
         new.lifetime,
+        new.while_forked,
     )
     if row is None:
         raise AssertionError("a statement with RETURNING gives back the row it wrote")
@@ -97,6 +101,7 @@ async def decide(connection: "Connection", approval: Approval, decision: Decisio
         approval.owner.tenant_id,
         approval.approval_id,
         decision.approver,
+        decision.method,
         decision.word,
         decision.decided_at,
         decision.machine,
@@ -198,6 +203,7 @@ def _decision(row: "asyncpg.Record") -> Decision:
         signature = Signature(row["algorithm"], row["key_id"], row["public_key"], row["signature"])
     return Decision(
         approver=row["approver"],
+        method=row["method"],
         word=row["decision"],
         decided_at=row["decided_at"],
         machine=row["machine"],
@@ -209,8 +215,8 @@ def _decision(row: "asyncpg.Record") -> Decision:
 
 _FACTS: Final = """
 tenant_id, (SELECT name FROM tenant WHERE tenant.tenant_id = approval.tenant_id) AS tenant, approval_id, platform,
-origin, kind, digest, reason, ticket, role, quorum, requested_by, requested_at, expires_at, settled_by, settled_at,
-superseded_by
+origin, kind, digest, reason, ticket, role, quorum, requested_by, requested_method, requested_at, expires_at,
+settled_by, settled_at, superseded_by, owed
 """
 _ROW: Final = f"{_FACTS}, document, state"
 # What is over and was not swept yet is shown as what it is.
@@ -221,8 +227,9 @@ CASE WHEN state IN ('requested', 'approved') AND expires_at <= clock_timestamp()
 _INSERT: Final = f"""
 WITH written AS (
   INSERT INTO approval (tenant_id, approval_id, platform, origin, kind, document, digest, reason, ticket, role,
-    quorum, requested_by, requested_at, expires_at)
-  SELECT $1, $2, $3, ledger_log.origin, $4, $5, $6, $7, $8, $9, $10, $11, now.now, now.now + $12::interval
+    quorum, requested_by, requested_method, requested_at, expires_at, owed)
+  SELECT $1, $2, $3, ledger_log.origin, $4, $5, $6, $7, $8, $9, $10, $11, $12, now.now, now.now + $13::interval,
+    $14 AND ledger_log.fork_index IS NOT NULL
   FROM ledger_log, (SELECT clock_timestamp() AS now) AS now
   RETURNING {_ROW}
 ), announced AS (SELECT pg_notify('{CHANNEL}', '') FROM written)
@@ -234,8 +241,8 @@ SELECT {_ROW} FROM approval WHERE tenant_id = $1 AND approval_id = $2 FOR NO KEY
 """  # noqa: S608 (composed of constants of this module)
 
 _DECIDED: Final = """
-said.approval_id, said.approver, said.decision, said.decided_at, said.machine, said.reason, said.statement,
-said.key_id, said.signature, owned.algorithm, owned.public_key
+said.approval_id, said.approver, said.method, said.decision, said.decided_at, said.machine, said.reason,
+said.statement, said.key_id, said.signature, owned.algorithm, owned.public_key
 """
 
 _KEYS: Final = "LEFT JOIN approver_key AS owned ON owned.tenant_id = $1 AND owned.key_id = said.key_id"
@@ -265,9 +272,9 @@ FOR NO KEY UPDATE SKIP LOCKED
 
 _DECIDE: Final = f"""
 WITH said AS (
-  INSERT INTO approval_decision (tenant_id, approval_id, approver, decision, decided_at, machine, reason, statement,
-    key_id, signature)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  INSERT INTO approval_decision (tenant_id, approval_id, approver, method, decision, decided_at, machine, reason,
+    statement, key_id, signature)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
   RETURNING approval_id
 )
 SELECT pg_notify('{CHANNEL}', '') FROM said

@@ -21,6 +21,7 @@ CREATE TABLE approval (
   role text NOT NULL,
   quorum int NOT NULL CHECK (quorum BETWEEN 1 AND 16),
   requested_by text NOT NULL,
+  requested_method text NOT NULL,
   requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at timestamptz NOT NULL,
   state text NOT NULL DEFAULT 'requested'
@@ -28,6 +29,8 @@ CREATE TABLE approval (
   settled_by text,
   settled_at timestamptz,
   superseded_by uuid,
+  -- the ledger was forked when it was asked for, and is told of it when it is used
+  owed boolean NOT NULL DEFAULT false,
   PRIMARY KEY (tenant_id, approval_id),
   CHECK (expires_at > requested_at),
   CHECK ((state IN ('requested', 'approved')) = (settled_at IS NULL))
@@ -43,6 +46,7 @@ CREATE TABLE approval_decision (
   tenant_id uuid NOT NULL,
   approval_id uuid NOT NULL,
   approver text NOT NULL,
+  method text NOT NULL,
   decision text NOT NULL CHECK (decision IN ('approve', 'deny')),
   decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   machine boolean NOT NULL,
