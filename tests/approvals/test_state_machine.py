@@ -146,7 +146,7 @@ def test_transitions(shared: Shared) -> None:
     run_state_machine_as_test(
         type("TransitionsHere", (Transitions,), {"shared": shared}),
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=16,
             deadline=None,
             # To shrink would take minutes on a database, and sixteen steps can be read as they are.
