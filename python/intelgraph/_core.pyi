@@ -43,6 +43,7 @@ __all__ = [
     "add_cosignature",
     "bundle_entries",
     "canonical_json",
+    "check_ledger_entries",
     "checkpoint_text",
     "commitment",
     "consistency_file",
@@ -54,6 +55,7 @@ __all__ = [
     "inclusion_file",
     "inclusion_proof",
     "inclusion_tiles",
+    "keys_of_ledger_entries",
     "keys_of_rows",
     "keys_of_values",
     "leaf",
@@ -734,3 +736,16 @@ def open_ledger_entry(
 
 def ledger_subject_tag(keystore: Keystore, owner_id: bytes, tenant_id: bytes | None, subject: str) -> int:
     """What finds a subject's entries without naming it. Raises KeyUnavailable."""
+
+def keys_of_ledger_entries(rows: bytes) -> bytes:
+    """The data keys that rows of entries need, 32 bytes each. Raises CorruptData."""
+
+def check_ledger_entries(
+    keystore: Keystore, owner_id: bytes, rows: bytes, kinds: Mapping[int, str]
+) -> list[tuple[int, str]]:
+    """What is wrong with rows of entries, each by its index: those that do not open to what was committed to, or whose
+    columns are not what their header says. Rows are of eight fields in COPY format: index, entry_id, tenant_id, kind,
+    subject_tag, commitments, header, payload. `kinds` are the names of the kinds by number.
+
+    Raises KeyUnavailable, and CorruptData for what are no rows.
+    """

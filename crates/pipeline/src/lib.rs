@@ -20,6 +20,7 @@ mod error;
 mod fetch;
 mod group;
 mod heads;
+pub mod ledger_check;
 pub mod ledger_entries;
 mod log_check;
 mod message;

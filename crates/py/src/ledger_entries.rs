@@ -1,7 +1,9 @@
-//! Sealing entries of the ledger, and opening them.
+//! Sealing entries of the ledger, opening and checking them.
+
+use std::collections::HashMap;
 
 use intelgraph_envelope::TenantId;
-use intelgraph_pipeline::ledger_entries as core;
+use intelgraph_pipeline::{ledger_check, ledger_entries as core};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
@@ -9,6 +11,7 @@ use uuid::Uuid;
 
 use crate::error::of_pipeline;
 use crate::keystore::{Keystore, tenant};
+use crate::read::ids_as_bytes;
 use crate::tick::now;
 
 /// An entry as Python gives it: id, tenant, number of its kind, subject, header, payload.
@@ -75,4 +78,27 @@ pub fn ledger_subject_tag(
 ) -> PyResult<i64> {
     let tenant_id = tenant_id.map(TenantId::from_bytes);
     core::subject_tag(&keystore.0, tenant(owner_id)?, tenant_id, subject, now()).map_err(of_pipeline)
+}
+
+/// The data keys that rows of entries need, 32 bytes each.
+#[pyfunction]
+pub fn keys_of_ledger_entries<'py>(py: Python<'py>, rows: PyBackedBytes) -> PyResult<Bound<'py, PyBytes>> {
+    let ids = py.detach(|| ledger_check::keys_needed(&rows)).map_err(of_pipeline)?;
+    Ok(ids_as_bytes(py, &ids))
+}
+
+/// What is wrong with rows of entries: index and message.
+#[pyfunction]
+pub fn check_ledger_entries(
+    py: Python<'_>,
+    keystore: &Keystore,
+    owner_id: &[u8],
+    rows: PyBackedBytes,
+    kinds: HashMap<i16, String>,
+) -> PyResult<Vec<(i64, String)>> {
+    let owner = tenant(owner_id)?;
+    let kinds = kinds.into_iter().collect();
+    let findings = py.detach(|| ledger_check::check_entries(&keystore.0, owner, &rows, &kinds, now()));
+    let findings = findings.map_err(of_pipeline)?;
+    Ok(findings.into_iter().map(|found| (found.index, found.message)).collect())
 }

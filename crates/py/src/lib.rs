@@ -46,7 +46,10 @@ mod _core {
         verify_inclusion, verify_signature, vkey,
     };
     #[pymodule_export]
-    use crate::ledger_entries::{ledger_subject_tag, open_ledger_entry, seal_ledger_entries};
+    use crate::ledger_entries::{
+        check_ledger_entries, keys_of_ledger_entries, ledger_subject_tag, open_ledger_entry,
+        seal_ledger_entries,
+    };
     #[pymodule_export]
     use crate::read::{
         Catalogue, LogCheck, LogReader, entity_id, keys_of_rows, keys_of_values, open_quarantine,

@@ -31,6 +31,7 @@ VERBS: Final = {
     "config": "intelgraph.cli.config",
     "tenants": "intelgraph.cli.tenants",
     "log": "intelgraph.cli.log",
+    "ledger": "intelgraph.cli.ledger",
 }
 """The module of each verb, in the order of the help."""
 

@@ -17,6 +17,7 @@ from intelgraph.client.channel import DEFAULT_ADDRESS, Tls
 from intelgraph.client.contracts import Contract, Published, Validation, Violation, ViolationReport
 from intelgraph.client.failures import DeadlineExceeded, Unimplemented, UnknownError
 from intelgraph.client.frames import Delete, Record
+from intelgraph.client.ledger import LedgerCheckpoint, LedgerEntry, LedgerEntryState, LedgerProof
 from intelgraph.client.outcomes import Outcome, Outcomes, OutcomeStatus, Totals
 from intelgraph.client.quarantine import QuarantineDetail, QuarantinedRecord, QuarantineEntry, QuarantineState
 from intelgraph.client.retry import RetryPolicy
@@ -48,6 +49,10 @@ __all__ = [
     "FieldViolation",
     "HistoryEntry",
     "IntelGraphError",
+    "LedgerCheckpoint",
+    "LedgerEntry",
+    "LedgerEntryState",
+    "LedgerProof",
     "Operation",
     "Outcome",
     "OutcomeStatus",

@@ -122,6 +122,11 @@ class Client:
         return services.Approvals(self._open_portal, self._client.approvals)
 
     @property
+    def ledger(self) -> services.Ledger:
+        """Reads the ledger."""
+        return services.Ledger(self._open_portal, self._client.ledger)
+
+    @property
     def _open_portal(self) -> BlockingPortal:
         if self._portal is None:
             raise RuntimeError("the client is not open: use it as a context manager")

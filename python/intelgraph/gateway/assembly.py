@@ -1,5 +1,6 @@
 """Builds what a serving process serves with, and closes it again."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from intelgraph.gateway.contract_service import ContractService
 from intelgraph.gateway.entity_service import EntityService
 from intelgraph.gateway.envelope_service import EnvelopeService
 from intelgraph.gateway.ingest_service import IngestService
+from intelgraph.gateway.ledger_service import LedgerParts, LedgerService
 from intelgraph.gateway.local_identity import LocalIssuer
 from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.server import Parts, Service
@@ -33,20 +35,26 @@ from intelgraph.gateway.tokens import TokenVerifier
 from intelgraph.gateway.v1 import (
     approval_pb2_grpc,
     contract_pb2_grpc,
+    ledger_pb2_grpc,
     quarantine_pb2_grpc,
     tenant_pb2_grpc,
 )
+from intelgraph.http.log_files import log_route
 from intelgraph.ingest.intake import Intake
 from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.provenance.anchors import Anchors
 from intelgraph.provenance.checkpoints import CheckpointSigner
+from intelgraph.provenance.entries import EntryReader
 from intelgraph.provenance.key_entries import KeyEntries
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.provenance.life import recorded_life
 from intelgraph.provenance.log_directory import LogDirectory
+from intelgraph.provenance.proofs import Prover
 from intelgraph.provenance.sequencer import Sequencer
+from intelgraph.provenance.witnesses import Witnesses
 from intelgraph.storage.database import Database
 from intelgraph.temporal.catalogues import Catalogues
 from intelgraph.temporal.commit_watch import CommitWatch
@@ -68,7 +76,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
         try:
             async with (
                 _core(settings, database) as core,
-                _sequencing(settings, database, core.signer),
+                _sequencing(settings, database, core) as directory,
                 recorded_life(core.ledger, database, settings.digest()),
                 TenantRegistry(database, core.ledger) as tenants,
                 _approvals(
@@ -87,26 +95,52 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                         *_services(tenants, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator),
                         approval_service,
+                        _ledger_service(settings, database, core, directory, tenants),
                     ],
                     checks={"postgres": partial(_use, database)},
+                    routes=[log_route(directory.read, LogDirectory.is_path)],
                 )
         finally:
             await database.close()
 
 
 @asynccontextmanager
-async def _sequencing(
-    settings: Settings, database: Database, signer: CheckpointSigner
-) -> AsyncIterator[LogDirectory]:
-    """The log directory, with this process ready to sequence for as long as the block runs."""
+async def _sequencing(settings: Settings, database: Database, core: "_Core") -> AsyncIterator[LogDirectory]:
+    """The log directory, with this process ready to sequence, and to anchor, for as long as the block runs."""
     directory = LogDirectory(settings.ledger.directory_in(settings.data_dir))
     copies = [LogDirectory(each) for each in settings.ledger.checkpoint_copies]
-    sequencer = Sequencer(database, directory, copies, signer)
+    sequencer = Sequencer(database, directory, copies, core.signer)
     await sequencer.start()
+    anchoring = asyncio.create_task(Anchors(database, core.ledger).run(), name="anchors")
     try:
         yield directory
     finally:
+        anchoring.cancel()
+        await asyncio.gather(anchoring, return_exceptions=True)
         await sequencer.stop()
+
+
+def _ledger_service(
+    settings: Settings,
+    database: Database,
+    core: "_Core",
+    directory: LogDirectory,
+    tenants: TenantRegistry,
+) -> Service:
+    service = LedgerService(
+        LedgerParts(
+            database,
+            core.ledger,
+            EntryReader(database, Unsealer(core.keys), core.keystore),
+            Prover(database, directory, core.signer),
+            Witnesses(database, settings.ledger.witnesses),
+            tenants,
+        )
+    )
+    return Service(
+        "intelgraph.gateway.v1.LedgerService",
+        lambda server: ledger_pb2_grpc.add_LedgerServiceServicer_to_server(service, server),
+    )
 
 
 def token_verifier(settings: Settings) -> TokenVerifier | None:

@@ -7,14 +7,19 @@ from intelgraph.errors import PermissionDenied
 from intelgraph.gateway.identity import Identity
 
 ROLES: Final[Mapping[str, frozenset[str]]] = {
-    "connector": frozenset({"ingest.write", "contract.read"}),
-    "service": frozenset({"envelope.encrypt", "envelope.decrypt", "entity.read", "contract.read"}),
-    "analyst": frozenset({"entity.read", "changes.read", "contract.read"}),
+    "connector": frozenset({"ingest.write", "contract.read", "ledger.prove"}),
+    "service": frozenset(
+        {"envelope.encrypt", "envelope.decrypt", "entity.read", "contract.read", "ledger.prove"}
+    ),
+    "analyst": frozenset({"entity.read", "changes.read", "contract.read", "ledger.prove"}),
     "security-officer": frozenset(
         {
             "tenant.read",
             "quarantine.read",
             "contract.read",
+            "ledger.read",
+            "ledger.prove",
+            "ledger.erase",
             "approval.request",
             "approval.read",
             "approval.approve",
@@ -28,6 +33,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "entity.read",
             "changes.read",
             "metrics.read",
+            "ledger.read",
+            "ledger.prove",
             "approval.read",
         }
     ),
@@ -40,6 +47,9 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "quarantine.read",
             "metrics.read",
             "channelz.read",
+            "ledger.read",
+            "ledger.prove",
+            "ledger.cosign",
             "approval.request",
             "approval.read",
         }
@@ -49,7 +59,9 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
 APPROVE_AS_MACHINE: Final = "approval.approve_as_machine"
 """Without it a machine decides on no approval. No role holds it by default."""
 
-ACROSS_TENANTS: Final = frozenset({"tenant.read", "tenant.write", "channelz.read", "metrics.read"})
+ACROSS_TENANTS: Final = frozenset(
+    {"tenant.read", "tenant.write", "channelz.read", "metrics.read", "ledger.cosign", "ledger.erase"}
+)
 """Permissions whose use shows or changes what is not the caller's tenant's: the platform tenant's only."""
 
 

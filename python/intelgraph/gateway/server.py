@@ -19,6 +19,7 @@ from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from intelgraph.errors import Unavailable
 from intelgraph.gateway.authenticator import Authenticator
@@ -61,12 +62,13 @@ class Service:
 class Parts:
     """What the server serves with: built and closed by who composes the gateway.
 
-    `checks` are the readiness checks by the name of the part.
+    `checks` are the readiness checks by the name of the part, `routes` what parts serve over HTTP.
     """
 
     authenticator: Authenticator
     services: Sequence[Service]
     checks: Mapping[str, ReadinessCheck] = field(default_factory=dict)
+    routes: Sequence[Route] = ()
 
 
 class GatewayServer:
@@ -184,6 +186,7 @@ class GatewayServer:
             checks={"gateway": self._not_draining, **self._parts.checks},
             exposition=exposition,
             authorize_metrics=None if open_metrics else self._authorize_metrics,
+            more=self._parts.routes,
         )
 
     async def _not_draining(self) -> None:

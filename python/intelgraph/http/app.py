@@ -6,7 +6,7 @@ names of those that cannot, also while the gateway drains. `/metrics` is the Pro
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,8 +28,9 @@ def create_app(
     checks: Mapping[str, ReadinessCheck],
     exposition: Callable[[], tuple[bytes, str]],
     authorize_metrics: Callable[[str], Awaitable[None]] | None,
+    more: Sequence[Route] = (),
 ) -> Starlette:
-    """The application; `checks` are by the name of the part.
+    """The application; `checks` are by the name of the part, `more` are routes of other parts.
 
     `authorize_metrics` gets the `Authorization` header and raises; without it metrics are open.
     """
@@ -57,7 +58,7 @@ def create_app(
         return Response(content, media_type=content_type)
 
     return Starlette(
-        routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)],
+        routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics), *more],
         exception_handlers={IntelGraphError: _refused},
     )
 

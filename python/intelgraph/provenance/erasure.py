@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LONGEST_REASON: Final = 1000
 
-_ENTRY: Final = "SELECT entry_id, kind, erased_by FROM ledger_entry WHERE index = $1"
+_ENTRY: Final = "SELECT entry_id, tenant_id, kind, erased_by FROM ledger_entry WHERE index = $1"
 
 _ERASE: Final = """
 UPDATE ledger_entry SET header = NULL, payload = NULL, subject_tag = NULL, erased_by = $2
@@ -50,7 +50,8 @@ async def erase(database: "Database", ledger: "Ledger", index: int, reason: str,
                 f"entry {index} was recovered from the log's tiles and has nothing to erase",
                 fix="nothing is left to be done",
             )
-        facts = EntryErased(index, str(row["entry_id"]), KINDS[row["kind"]].KIND, reason)
+        about = None if row["tenant_id"] is None else str(row["tenant_id"])
+        facts = EntryErased(index, str(row["entry_id"]), KINDS[row["kind"]].KIND, about, reason)
         # About the platform, whoever's entry it was: readers of either look it up.
         erased_by = await ledger.append(connection, facts, subject=erasure_subject(index), by=by, tenant=None)
         if await connection.execute(_ERASE, index, erased_by) != "UPDATE 1":

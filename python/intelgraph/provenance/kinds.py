@@ -184,6 +184,8 @@ class EntryErased(Facts):
     index: int
     entry_id: str
     erased_kind: str
+    about_tenant: str | None
+    """Id of the tenant that the entry was about; None for the platform's own."""
     reason: str
 
 

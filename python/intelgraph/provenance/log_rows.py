@@ -145,6 +145,12 @@ async def cosignatures(connection: "Connection", origin: str, size: int) -> Sequ
     return [(row["witness"], row["line"]) for row in rows]
 
 
+async def waiting(connection: "Connection") -> int:
+    """Entries that are committed and have no index yet. For both roles."""
+    count: int = await connection.fetchval("SELECT count(*) FROM ledger_outbox")
+    return count
+
+
 async def set_fork(connection: "Connection", index: int | None) -> None:
     """Says from which entry on the log here is not the one that was signed; None that it is. For the sequencer."""
     await connection.execute("UPDATE ledger_log SET fork_index = $1", index)

@@ -17,7 +17,9 @@ _SENT = {
 
 
 def copy_row(*columns: tuple[str, str]) -> str:
-    """The SQL expression of one row; each column is an expression and its type."""
+    """The SQL expression of one row; each column is an expression and its type, with a question mark behind it where
+    it may be NULL. A bytea always may.
+    """
     return " || ".join([_bytes(len(columns).to_bytes(2)), *(_field(*column) for column in columns)])
 
 
@@ -27,14 +29,16 @@ def copy_rows(row: str, order: str = "") -> str:
 
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_NULL = r"'\xffffffff'::bytea"
 
 
 def _field(expression: str, kind: str) -> str:
     if kind == "bytea":
         sized = f"int4send(octet_length({expression})) || {expression}"
-        return f"coalesce({sized}, {_bytes((-1).to_bytes(4, signed=True))})"
-    size, send = _SENT[kind]
-    return f"{_bytes(size.to_bytes(4))} || {send}({expression})"
+        return f"coalesce({sized}, {_NULL})"
+    size, send = _SENT[kind.removesuffix("?")]
+    sized = f"{_bytes(size.to_bytes(4))} || {send}({expression})"
+    return f"coalesce({sized}, {_NULL})" if kind.endswith("?") else sized
 
 
 def _bytes(value: bytes) -> str:

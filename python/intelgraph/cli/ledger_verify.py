@@ -1,0 +1,87 @@
+"""`intelgraph ledger verify`: checks everything that is stored of the ledger."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from intelgraph.cli.gateway_settings import EXIT_CONFIGURATION, ConfigFile, exit_on_wrong_settings, load
+from intelgraph.cli.invocation import invocation
+from intelgraph.cli.refusal import print_refusal
+
+if TYPE_CHECKING:
+    from intelgraph.gateway.settings import Settings
+    from intelgraph.provenance.fsck import LedgerVerdict
+
+EXIT_FINDINGS = 1
+
+
+def verify(context: typer.Context, config: ConfigFile = None) -> None:
+    """Check that the ledger is what was written: every entry, tile, checkpoint and copy.
+
+    Reads database, keys and log directory of the gateway on this host, which may run or not. Computes every leaf,
+    tile and root anew, opens every entry, compares every checkpoint. Names each fault by index or file, and exits 1
+    if there is one. Who has nothing but the log directory and the verifier key checks it with `intelgraph-verify`.
+    """
+    from intelgraph.errors import FailedPrecondition
+
+    call = invocation(context)
+    with exit_on_wrong_settings(call):
+        settings = load(context, call, config, {})
+    try:
+        with _progress(disable=call.json) as bars:
+            verdict = asyncio.run(_verdict(settings, bars))
+    except FailedPrecondition as error:
+        print_refusal(error, as_json=call.json)
+        raise typer.Exit(EXIT_CONFIGURATION) from error
+    call.show(_facts(verdict), lambda: _shown(verdict))
+    if verdict.findings:
+        raise typer.Exit(EXIT_FINDINGS)
+
+
+async def _verdict(settings: "Settings", bars: Progress) -> "LedgerVerdict":
+    from intelgraph.gateway.ledger_verification import ledger_check
+
+    task = bars.add_task("entries", total=None)
+    async with ledger_check(settings) as check:
+        return await check.run(lambda done, last: bars.update(task, completed=done, total=last))
+
+
+def _progress(*, disable: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=disable)
+
+
+def _facts(verdict: "LedgerVerdict") -> dict[str, Any]:
+    return {
+        "origin": verdict.origin,
+        "size": verdict.size,
+        "root": verdict.root.hex(),
+        "checkpoints": verdict.checkpoints,
+        "files": verdict.files,
+        "findings": [
+            {"reason": each.reason, "index": each.index, "file": each.file, "message": each.message}
+            for each in verdict.findings
+        ],
+        "findings_omitted": verdict.omitted,
+    }
+
+
+def _shown(verdict: "LedgerVerdict") -> RenderableType:
+    what = f"{verdict.size:,} entries, {verdict.checkpoints:,} checkpoints, {verdict.files:,} files"
+    counts = f"{what} of {verdict.origin}"
+    root = Text(f"root {verdict.root.hex()}")
+    if not verdict.findings:
+        return Group(Text(counts), root, Text("as it was written", "green"))
+    found = Table("index", "file", "what was found", "reason")
+    for each in verdict.findings:
+        index = "" if each.index is None else f"{each.index}"
+        found.add_row(index, each.file or "", each.message, each.reason)
+    more = [Text(f"and {verdict.omitted:,} more that are not shown")] if verdict.omitted else []
+    count = len(verdict.findings) + verdict.omitted
+    title = Text(f"{count:,} finding{'s' * (count > 1)}", "bold red")
+    return Group(Text(counts), root, title, found, *more, Text("docs/ledger.md says what to do"))

@@ -1,0 +1,188 @@
+"""A ledger that nobody touched is clean; of one that was touched, every byte is missed."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from intelgraph.keys.unsealing import Unsealer
+from intelgraph.provenance.erasure import erase
+from intelgraph.provenance.fsck import LedgerCheck, LedgerVerdict
+from intelgraph.provenance.fsck import LedgerParts as Checked
+from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.ledger import Act
+from intelgraph.provenance.log_directory import LogDirectory
+from intelgraph.provenance.sequencer import Sequencer
+from intelgraph.storage.database import Database
+from intelgraph.storage.embedded import EmbeddedServer
+from intelgraph.storage.settings import StorageSettings
+from intelgraph.tenants.registry import TenantRegistry
+from tests.parts.ledger import TESTER, LedgerParts, ledger_parts
+
+
+@dataclass
+class Log:
+    """A small log that nobody appends to any more."""
+
+    parts: LedgerParts
+    directory: LogDirectory
+    checked: Checked
+    superuser: "asyncpg.Connection[asyncpg.Record]"
+
+    async def verdict(self) -> LedgerVerdict:
+        return await LedgerCheck(self.checked).run()
+
+
+@pytest_asyncio.fixture
+async def log(
+    database: Database, storage_settings: StorageSettings, postgres: EmbeddedServer, tmp_path: Path
+) -> AsyncIterator[Log]:
+    directory, copy = LogDirectory(tmp_path / "log"), LogDirectory(tmp_path / "copy")
+    async with ledger_parts(database, tmp_path / "keys") as parts:
+        tenant = await TenantRegistry(database, parts.ledger).create("acme", by=TESTER)
+        sequencer = Sequencer(database, directory, [copy], parts.signer)
+        for batch in (3, 2):
+            acts = [
+                Act(ContractPublished("flights", f"1.0.{n}", "ab" * 32), "contract:flights", TESTER, tenant)
+                for n in range(batch)
+            ]
+            async with database.write() as connection:
+                await parts.ledger.append_all(connection, acts)
+        await sequencer.start()
+        await sequencer.stop()
+        await erase(database, parts.ledger, 2, "asked for by its subject", TESTER)
+        sequencer = Sequencer(database, directory, [copy], parts.signer)
+        await sequencer.start()
+        await sequencer.stop()
+        checked = Checked(database, Unsealer(parts.keys), parts.keystore, directory, [copy], (), parts.signer)
+        assert storage_settings.owner_dsn is not None
+        name = storage_settings.owner_dsn.get_secret_value().split("/")[3].split("?")[0]
+        superuser = await asyncpg.connect(postgres.dsn("postgres", name))
+        # What no role of the gateway can do, whoever owns the server can: to change what is final.
+        await superuser.execute("ALTER TABLE ledger_entry DISABLE TRIGGER ALL")
+        yield Log(parts, directory, checked, superuser)
+        await superuser.close()
+
+
+async def test_a_log_that_nobody_touched_is_clean(log: Log) -> None:
+    verdict = await log.verdict()
+    assert (verdict.findings, verdict.size) == ([], 7)
+    assert verdict.checkpoints >= 4
+    assert verdict.files >= 5
+
+
+COVERED = {
+    "ledger_entry": (
+        "index",
+        "entry_id",
+        "tenant_id",
+        "kind",
+        "subject_tag",
+        "commitments",
+        "header",
+        "payload",
+    ),
+    "ledger_checkpoint": ("origin", "size", "root", "note"),
+    "ledger_log": ("origin", "size", "root"),
+}
+"""What proofs rest on. Beside them there is when an entry was sequenced and a checkpoint stored, which nobody signs: it
+helps to find entries, and `docs/ledger.md` says that it proves nothing.
+"""
+
+
+def test_every_column_is_covered_or_named() -> None:
+    named = {"ledger_entry": {"sequenced", "erased_by"}, "ledger_checkpoint": {"signed_at"}}
+    named["ledger_log"] = {"singleton", "sequenced", "fork_index"}
+    assert named.keys() == COVERED.keys()
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, column) for table in COVERED for column in COVERED[table]]
+)
+async def test_every_altered_value_is_found(log: Log, table: str, column: str) -> None:
+    """One byte of one value of each row in turn, first and last."""
+    rows = await log.superuser.fetch(f"SELECT ctid::text, * FROM {table} ORDER BY ctid")  # noqa: S608 (own tables)
+    (kind,) = await log.superuser.fetch(
+        "SELECT format_type(atttypid, -1) AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2",
+        table,
+        column,
+    )
+    places = [str(row["ctid"]) for row in rows]
+    set_to = f"UPDATE {table} SET {column} = $1 WHERE ctid = $2::text::tid RETURNING ctid::text"  # noqa: S608
+    tried = 0
+    for number, row in enumerate(rows):
+        for change in CHANGES[kind["name"]] if row[column] is not None else ():
+            tried += 1
+            places[number] = await log.superuser.fetchval(set_to, change(row[column]), places[number])
+            assert (await log.verdict()).findings, (table, column, number)
+            places[number] = await log.superuser.fetchval(set_to, row[column], places[number])
+    assert tried
+    assert (await log.verdict()).findings == []
+
+
+def _flip(at: int) -> Callable[[bytes], bytes]:
+    def flipped(value: bytes) -> bytes:
+        changed = bytearray(value)
+        changed[at] ^= 1
+        return bytes(changed)
+
+    return flipped
+
+
+CHANGES: dict[str, list[Callable[..., object]]] = {
+    "bytea": [_flip(0), _flip(-1), _flip(17)],
+    "bigint": [lambda value: value + 1000],
+    "smallint": [lambda value: value + 1],
+    "uuid": [lambda value: UUID(int=value.int ^ 1)],
+    "text": [lambda value: value[:-1] + chr(ord(value[-1]) ^ 1)],
+}
+
+
+@pytest.mark.parametrize("table", ["ledger_entry", "ledger_checkpoint"])
+async def test_every_row_that_was_taken_away_is_found(log: Log, table: str) -> None:
+    order = "index" if table == "ledger_entry" else "size"
+    keys = [row[order] for row in await log.superuser.fetch(f"SELECT {order} FROM {table} ORDER BY 1")]  # noqa: S608
+    if table == "ledger_checkpoint":
+        keys = keys[-1:]  # the others are not needed for anything: it is the last that vouches for all
+    for key in keys:
+        transaction = log.superuser.transaction()
+        await transaction.start()
+        await log.superuser.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table} WHERE {order} = {key}")  # noqa: S608
+        await log.superuser.execute(f"DELETE FROM {table} WHERE {order} = {key}")  # noqa: S608
+        await transaction.commit()
+        verdict = await log.verdict()
+        assert verdict.findings, key
+        if table == "ledger_entry":
+            assert key in {finding.index for finding in verdict.findings}
+        await log.superuser.execute(f"INSERT INTO {table} SELECT * FROM kept")  # noqa: S608
+        await log.superuser.execute("DROP TABLE kept")
+    assert (await log.verdict()).findings == []
+
+
+async def test_every_byte_of_every_file_is_missed(log: Log) -> None:
+    files = sorted(path for path in log.directory.root.rglob("*") if path.is_file())
+    assert len(files) >= 5
+    for path in files:
+        content = path.read_bytes()
+        step = 1 if len(content) < 100 else 37
+        for at in range(0, len(content), step):
+            path.write_bytes(_flip(at)(content) or b"")
+            verdict = await log.verdict()
+            name = path.relative_to(log.directory.root).as_posix()
+            assert any(
+                name in (finding.file or finding.message) or finding.file is None
+                for finding in verdict.findings
+            ), (name, at)
+        for other in (content[:-1], content + b"\0", b""):
+            path.write_bytes(other)
+            assert (await log.verdict()).findings, (path, len(other))
+        path.write_bytes(content)
+    stray = log.directory.root / "tile" / "0" / "001"
+    stray.write_bytes(b"x")
+    assert [finding.reason for finding in (await log.verdict()).findings] == ["FILE_UNEXPECTED"]
+    stray.unlink()
+    assert (await log.verdict()).findings == []
