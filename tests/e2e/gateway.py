@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -14,7 +15,7 @@ from intelgraph.client import AsyncClient, Client, RetryPolicy, TokenProvider
 from intelgraph.gateway.local_identity import LocalIssuer
 
 TENANT: Final = "local"
-ALL_ROLES: Final = ("connector", "service", "analyst", "auditor", "operator")
+ALL_ROLES: Final = ("connector", "service", "analyst", "auditor", "operator", "security-officer")
 
 ROOT: Final = Path(__file__).parents[2]
 _HERE_DOCUMENT: Final = r"^cat > observations\.json <<'EOF'\n(.*?)^EOF$"
@@ -38,6 +39,8 @@ class GatewayProcess:
         self._log = directory / "gateway.log"
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self.http = ""
+        """Where metrics and the log's files are served."""
 
     @property
     def address(self) -> str:
@@ -59,7 +62,9 @@ class GatewayProcess:
                 stderr=log,
             )
         assert self._process.stdout is not None
-        assert self._process.stdout.readline(), self._log.read_text()[-2000:]
+        line = self._process.stdout.readline()
+        assert line, self._log.read_text()[-2000:]
+        self.http = str(json.loads(line)["http"])
 
     def kill(self) -> None:
         """Ends it as `kill -9` does."""
