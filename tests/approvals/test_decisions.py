@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from intelgraph.approvals import kinds
 from intelgraph.approvals.approval import Approval, ApprovalState
+from intelgraph.approvals.kinds import Scope
 from intelgraph.approvals.request import Wanted
 from intelgraph.errors import IntelGraphError, InvalidArgument, NotFound, PermissionDenied
 from intelgraph.storage.database import Database
@@ -246,15 +249,13 @@ SENSELESS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"lifetime": timedelta()}, "/expires_in"),
     ({"lifetime": timedelta(days=31)}, "/expires_in"),
     ({"kind": "ledger.acknowledge_fork"}, "/platform"),
-    ({"kind": "retention.run", "platform": True}, "/platform"),
     ({"kind": "flag.change", "role": "operator"}, "/role"),
 )
 DOCUMENTS = {
     "manual.act": b'{"summary":"s","steps":[]}',
     "flag.change": b'{"flag":"f","before":"a","after":"b","tenant":null,"share_percent":null}',
-    "retention.run": b'{"before":"2026-01-01","datasets":["d"],"changes":1,"plan":"ab"}',
     "ledger.acknowledge_fork": (
-        b'{"index":1,"signed_size":2,"signed_root":"a","database_size":1,"database_root":"b"}'
+        b'{"origin":"o","index":1,"signed_size":2,"signed_root":"a","database_size":1,"database_root":"b"}'
     ),
 }
 
@@ -268,6 +269,18 @@ async def test_a_request_that_makes_no_sense_is_refused_by_name(world: World) ->
         assert caught.value.reason == "APPROVAL_REQUEST_INVALID"
         assert [each.pointer for each in caught.value.violations] == [field]
     assert await world.told() == []
+
+
+async def test_what_concerns_one_tenant_is_not_asked_for_the_platform(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_tenant = replace(kinds.KINDS["manual.act"], name="tenant.act", scope=Scope.TENANT)
+    monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, of_tenant.name: of_tenant})
+    wanted = Wanted("tenant.act", DOCUMENTS["manual.act"], "r", role=OFFICER)
+    assert (await world.approvals.request(world.platform, wanted, ALICE)).kind == "tenant.act"
+    with pytest.raises(InvalidArgument) as caught:
+        await world.approvals.request(world.platform, replace(wanted, platform=True), ALICE)
+    assert [each.pointer for each in caught.value.violations] == ["/platform"]
 
 
 async def test_what_was_approved_cannot_be_changed_in_the_database(world: World, database: Database) -> None:

@@ -9,7 +9,14 @@ from intelgraph.approvals.request import Wanted
 from intelgraph.errors import FailedPrecondition
 from tests.approvals.world import ALICE, BOB, CAROL, World
 
-PLAN = {"index": 7, "signed_size": 9, "signed_root": "ab", "database_size": 7, "database_root": "cd"}
+PLAN = {
+    "origin": "o",
+    "index": 7,
+    "signed_size": 9,
+    "signed_root": "ab",
+    "database_size": 7,
+    "database_root": "cd",
+}
 WANTED = Wanted("ledger.acknowledge_fork", json.dumps(PLAN).encode(), "restored", quorum=2, platform=True)
 
 

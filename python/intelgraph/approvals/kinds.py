@@ -133,19 +133,10 @@ def _flag_change(document: Document) -> Explanation:
 
 def _acknowledge_fork(document: Document) -> Explanation:
     return (
-        f"The database was restored, and its ledger differs from the signed one at index {document['index']}.",
+        f"The database was restored: from index {document['index']} its ledger is not {document['origin']}.",
         f"The signed checkpoint of {document['signed_size']} entries (root {document['signed_root']}) is given up.",
         f"The database's log of {document['database_size']} entries (root {document['database_root']}) goes on.",
         "The fork stays on record, as an entry of that log.",
-    )
-
-
-def _retention_run(document: Document) -> Explanation:
-    datasets = document["datasets"]
-    named = ", ".join(str(each) for each in datasets) if isinstance(datasets, list) else ""
-    return (
-        f"Changes recorded before {document['before']} are deleted for good from the datasets: {named}.",
-        f"The dry run counted {document['changes']} changes; its plan has the digest {document['plan']}.",
     )
 
 
@@ -183,6 +174,7 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
             quorum=1,  # two persons with the one who asks
             role="security-officer",
             members={
+                "origin": Member.TEXT,
                 "index": Member.NUMBER,
                 "signed_size": Member.NUMBER,
                 "signed_root": Member.TEXT,
@@ -191,20 +183,6 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
             },
             explain=_acknowledge_fork,
             while_forked=True,
-        ),
-        ApprovalKind(
-            name="retention.run",
-            title="delete what is due",
-            scope=Scope.TENANT,
-            quorum=1,
-            role="security-officer",
-            members={
-                "before": Member.TEXT,
-                "datasets": Member.TEXTS,
-                "changes": Member.NUMBER,
-                "plan": Member.TEXT,
-            },
-            explain=_retention_run,
         ),
         ApprovalKind(
             name="manual.act",
