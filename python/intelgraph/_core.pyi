@@ -42,6 +42,7 @@ __all__ = [
     "Unlock",
     "add_cosignature",
     "bundle_entries",
+    "canonical_json",
     "check_ledger_entries",
     "checkpoint_text",
     "commitment",
@@ -261,6 +262,13 @@ class Keystore:
     def generate_index_key(self, tenant_id: bytes) -> PendingIndexKey: ...
     def activate_index_key(self, pending: PendingIndexKey) -> None: ...
     def load_index_key(self, row: IndexKeyRow) -> None: ...
+
+def canonical_json(document: bytes) -> bytes:
+    """The form of RFC 8785 of a JSON document: at most 1 MiB, 64 levels, and within I-JSON (RFC 7493), so that no
+    number is changed.
+
+    Raises CoreError with a reason of the JSON parser.
+    """
 
 def decode_frame(frame: bytes) -> tuple[int, int, bytes]:
     """Tells what a `StreamRequest` carries: the field number of its message, the sequence of a batch (0 for the

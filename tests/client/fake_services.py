@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import grpc
 
 from intelgraph import errors
 from intelgraph.gateway.v1 import (
+    approval_pb2,
+    approval_pb2_grpc,
     contract_pb2,
     contract_pb2_grpc,
     entity_pb2,
@@ -24,6 +27,7 @@ from intelgraph.gateway.v1 import (
 from tests.client.fake_gateway import end
 
 ENTITY_ID = "6d2c35e6-9c86-5b8f-8d2f-3f8e0c1c7f10"
+APPROVAL_ID = "5a1f7c52-0f0e-4a54-9c6f-0f6f0b7f3a10"
 QUARANTINE_ID = "0b8b5f7e-53b4-4f0e-9f55-2c7c6b1f6a11"
 
 
@@ -232,12 +236,121 @@ class FakeTenants(tenant_pb2_grpc.TenantServiceServicer):
         return tenant_pb2.Tenant(tenant_id=ENTITY_ID, name=name, state=state, limits=limits, created_us=1)
 
 
+class FakeApprovals(approval_pb2_grpc.ApprovalServiceServicer):
+    """One approval that waits; a watch that breaks once before it has told all."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.document = b'{"steps":[],"summary":"rotate"}'
+        self.cuts = 1
+
+    async def RequestApproval(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.RequestApprovalRequest, context: Any
+    ) -> approval_pb2.RequestApprovalResponse:
+        self.requests.append(request)
+        return approval_pb2.RequestApprovalResponse(approval=self._approval())
+
+    async def GetApproval(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.GetApprovalRequest, context: Any
+    ) -> approval_pb2.GetApprovalResponse:
+        return approval_pb2.GetApprovalResponse(approval=self._approval())
+
+    async def ListApprovals(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.ListApprovalsRequest, context: Any
+    ) -> approval_pb2.ListApprovalsResponse:
+        self.requests.append(request)
+        approval = self._approval()
+        approval.document = b""
+        following = "" if request.page_token else "2"
+        return approval_pb2.ListApprovalsResponse(approvals=[approval], next_page_token=following)
+
+    async def Approve(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.ApproveRequest, context: Any
+    ) -> approval_pb2.ApproveResponse:
+        self.requests.append(request)
+        return approval_pb2.ApproveResponse(approval=self._approval(approval_pb2.APPROVAL_STATE_APPROVED))
+
+    async def Deny(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.DenyRequest, context: Any
+    ) -> approval_pb2.DenyResponse:
+        self.requests.append(request)
+        return approval_pb2.DenyResponse(approval=self._approval(approval_pb2.APPROVAL_STATE_DENIED))
+
+    async def Withdraw(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.WithdrawRequest, context: Any
+    ) -> approval_pb2.WithdrawResponse:
+        return approval_pb2.WithdrawResponse(approval=self._approval(approval_pb2.APPROVAL_STATE_WITHDRAWN))
+
+    async def WatchApprovals(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.WatchApprovalsRequest, context: Any
+    ) -> AsyncIterator[approval_pb2.WatchApprovalsResponse]:
+        self.requests.append(request)
+        yield approval_pb2.WatchApprovalsResponse(approval=self._approval(), awaits_caller=True)
+        if self.cuts:
+            self.cuts -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+        yield approval_pb2.WatchApprovalsResponse(caught_up=True)
+        yield approval_pb2.WatchApprovalsResponse(approval=self._approval(approval_pb2.APPROVAL_STATE_DENIED))
+
+    async def RegisterApproverKey(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.RegisterApproverKeyRequest, context: Any
+    ) -> approval_pb2.RegisterApproverKeyResponse:
+        self.requests.append(request)
+        return approval_pb2.RegisterApproverKeyResponse(key=self._key())
+
+    async def ListApproverKeys(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.ListApproverKeysRequest, context: Any
+    ) -> approval_pb2.ListApproverKeysResponse:
+        return approval_pb2.ListApproverKeysResponse(
+            keys=[self._key()], origin="log", caller_tenant="acme", caller="bob"
+        )
+
+    async def RevokeApproverKey(  # noqa: N802 - the wire's name
+        self, request: approval_pb2.RevokeApproverKeyRequest, context: Any
+    ) -> approval_pb2.RevokeApproverKeyResponse:
+        self.requests.append(request)
+        key = self._key()
+        key.revoked_us = 9
+        return approval_pb2.RevokeApproverKeyResponse(key=key)
+
+    def _approval(
+        self, state: approval_pb2.ApprovalState.ValueType = approval_pb2.APPROVAL_STATE_REQUESTED
+    ) -> approval_pb2.Approval:
+        return approval_pb2.Approval(
+            approval_id=APPROVAL_ID,
+            tenant="acme",
+            origin="log",
+            kind="manual.act",
+            document=self.document,
+            digest=hashlib.sha256(b'{"steps":[],"summary":"rotate"}').digest(),
+            plan=["A person does by hand: rotate"],
+            role="security-officer",
+            quorum=2,
+            missing=1,
+            requested_by="alice",
+            requested_us=1,
+            expires_us=2,
+            state=state,
+            decisions=[
+                approval_pb2.Decision(
+                    approver="carol", decision=approval_pb2.APPROVAL_DECISION_APPROVE, statement=b"{}"
+                )
+            ],
+        )
+
+    def _key(self) -> approval_pb2.ApproverKey:
+        return approval_pb2.ApproverKey(
+            key_id=b"k" * 32, approver="bob", algorithm="Ed25519", public_key=b"der"
+        )
+
+
 class FakeServices:
     """All of them, as `serving` takes them."""
 
     def __init__(self) -> None:
         self.entities = FakeEntities()
         self.contracts = FakeContracts()
+        self.approvals = FakeApprovals()
 
     def servicers(self) -> tuple[tuple[Any, Any], ...]:
         return (
@@ -246,4 +359,5 @@ class FakeServices:
             (quarantine_pb2_grpc.add_QuarantineServiceServicer_to_server, FakeQuarantine()),
             (envelope_pb2_grpc.add_EnvelopeServiceServicer_to_server, FakeEnvelopes()),
             (tenant_pb2_grpc.add_TenantServiceServicer_to_server, FakeTenants()),
+            (approval_pb2_grpc.add_ApprovalServiceServicer_to_server, self.approvals),
         )

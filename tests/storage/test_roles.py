@@ -27,6 +27,13 @@ _OUTBOX = """
 INSERT INTO ledger_outbox (entry_id, tenant_id, kind, subject_tag, commitments, header, payload)
 VALUES (gen_random_uuid(), $1, 10, 1, $2, '', '')
 """
+_APPROVAL = """
+INSERT INTO approval (tenant_id, approval_id, platform, origin, kind, document, digest, reason, ticket, role, quorum,
+  requested_by, requested_method, expires_at)
+VALUES ($1, $2, false, 'o', 'k', '', sha256(''), 'r', 't', 'role', 1, 'p', 'jwt', now() + interval '1 day')
+"""
+_DECISION = "INSERT INTO approval_decision VALUES ($1, $2, 'p', 'jwt', 'approve', now(), false, '', '')"
+_APPROVER_KEY = "INSERT INTO approver_key VALUES ($1, sha256(''), 'p', 'Ed25519', '', '', '')"
 _ENTRY = "INSERT INTO ledger_entry (tenant_id, index, sequenced, commitments) VALUES ($1, $3, now(), $2)"
 _indexes = itertools.count()
 
@@ -51,7 +58,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 14
+        assert len(rows) == 17
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -86,6 +93,14 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "UPDATE ledger_outbox SET payload = ''",
         "DELETE FROM ledger_checkpoint",
         "UPDATE ledger_checkpoint SET note = ''",
+        "UPDATE approval SET document = ''",
+        "UPDATE approval SET quorum = 1",
+        "UPDATE approval SET expires_at = now()",
+        "DELETE FROM approval",
+        "UPDATE approval_decision SET decision = 'approve'",
+        "DELETE FROM approval_decision",
+        "UPDATE approver_key SET public_key = ''",
+        "DELETE FROM approver_key",
         "SELECT report FROM quarantine",
         "SELECT sealed FROM quarantine_record",
         "DELETE FROM quarantine_record",
@@ -249,6 +264,9 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             ("INSERT INTO data_key VALUES ($1, sha256(''), 1, $2, '', 'active')", (key_id,)),
             ("INSERT INTO index_key VALUES ($1, sha256(''), $2, '')", (key_id,)),
             ("INSERT INTO log_anchor VALUES ($1, 1)", ()),
+            (_APPROVAL, (key_id,)),
+            (_DECISION, (key_id,)),
+            (_APPROVER_KEY, ()),
             (_OUTBOX, (bytes(64),)),
             (_ENTRY, (bytes(64), next(_indexes))),
         ):

@@ -2,6 +2,7 @@
 
 use intelgraph_contract::ContractErrors;
 use intelgraph_envelope::EnvelopeError;
+use intelgraph_json::ParseError;
 use intelgraph_ledger::LedgerError;
 use intelgraph_pipeline::{PipelineError, RequestError, wire::WireError};
 use pyo3::create_exception;
@@ -88,6 +89,11 @@ pub fn of_wire(error: WireError) -> PyErr {
 /// Makes the exception for a request that is refused as a whole.
 pub fn of_request(error: RequestError) -> PyErr {
     InvalidRequest::new_err((error.to_string(), error.reason()))
+}
+
+/// Makes the exception for a document that is not JSON, or not within I-JSON.
+pub fn of_json(error: ParseError) -> PyErr {
+    CoreError::new_err((error.to_string(), error.kind.reason()))
 }
 
 /// Makes the exception for a refusal of the envelope crate.

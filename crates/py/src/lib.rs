@@ -7,6 +7,7 @@ mod engine;
 mod envelope;
 mod error;
 mod frame;
+mod json;
 mod keyring;
 mod keystore;
 mod ledger;
@@ -31,6 +32,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::frame::decode_frame;
+    #[pymodule_export]
+    use crate::json::canonical_json;
     #[pymodule_export]
     use crate::keyring::{KekVersion, LocalKeyring, Secret, Unlock};
     #[pymodule_export]

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from intelgraph import __version__
-from intelgraph.cli.invocation import Invocation
+from intelgraph.cli.invocation import Invocation, account_name
 from intelgraph.cli.local_gateway import LocalGateway
 from intelgraph.cli.refusal import exit_code_of, print_refusal
 
@@ -26,6 +26,7 @@ VERBS: Final = {
     "entity": "intelgraph.cli.entity",
     "contract": "intelgraph.cli.contract",
     "quarantine": "intelgraph.cli.quarantine",
+    "approvals": "intelgraph.cli.approvals",
     "token": "intelgraph.cli.token",
     "config": "intelgraph.cli.config",
     "tenants": "intelgraph.cli.tenants",
@@ -38,7 +39,7 @@ _READ_ALL_SETTINGS: Final = frozenset({"serve", "config", "log"})
 """Verbs that load the gateway's settings themselves, with --config, and say what is wrong with them."""
 
 _SHARED_WITH_VALUE: Final = frozenset(
-    {"--server", "--token", "--tenant", "--data-dir", "--ca", "--certificate", "--key"}
+    {"--server", "--token", "--tenant", "--as", "--data-dir", "--ca", "--certificate", "--key"}
 )
 _SHARED_FLAGS: Final = frozenset({"--json"})
 
@@ -92,6 +93,15 @@ def shared(
     tenant: Annotated[
         str, typer.Option(envvar="INTELGRAPH_TENANT", help="Tenant that a minted token is for.")
     ] = "local",
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            envvar="INTELGRAPH_SUBJECT",
+            help="Who a minted token says that you are. By default the name of your account.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: Annotated[
         Path, typer.Option(envvar="INTELGRAPH_DATA_DIR", help="Data directory of the gateway on this host.")
     ] = Path("intelgraph-data"),
@@ -121,6 +131,7 @@ def shared(
         server=server,
         token=token,
         tenant=tenant,
+        subject=subject or account_name(),
         data_dir=data_dir,
         ca=ca,
         certificate=certificate,

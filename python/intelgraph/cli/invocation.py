@@ -1,5 +1,6 @@
 """What every verb is called with: where the gateway is, who asks, and how the answer is to look."""
 
+import getpass
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Invocation:
     server: str
     token: str | None
     tenant: str
+    subject: str
     data_dir: Path
     ca: Path | None
     certificate: Path | None
@@ -60,7 +62,7 @@ class Invocation:
                 "no access token: give --token or INTELGRAPH_TOKEN, or name with --data-dir the data"
                 f" directory of a gateway on this host ({self.data_dir}: {error.strerror or error})"
             ) from error
-        return lambda: issuer.mint(self.tenant, roles, subject="cli", audience=_AUDIENCE)
+        return lambda: issuer.mint(self.tenant, roles, subject=self.subject, audience=_AUDIENCE)
 
     def _tls(self) -> "Tls | None":
         from intelgraph.client import Tls
@@ -73,6 +75,14 @@ class Invocation:
         if self.ca is None and self.certificate is None:
             return None
         return Tls(ca=self.ca, certificate=self.certificate, key=self.key)
+
+
+def account_name() -> str:
+    """Name of the account that runs the command line: two people on one host are two persons."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in a container
+        return "cli"
 
 
 def _require_readable(option: str, file: Path) -> None:

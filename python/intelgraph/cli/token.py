@@ -20,7 +20,9 @@ def token(
             help="Role to carry; may be repeated: connector, service, analyst, auditor, operator, …"
         ),
     ],
-    subject: Annotated[str, typer.Option(help="Who is to be seen as the caller.")] = "cli",
+    subject: Annotated[
+        str | None, typer.Option(help="Who is to be seen as the caller; by default as --as says.")
+    ] = None,
     audience: Annotated[str, typer.Option(help="The gateway's setting auth.audience.")] = "intelgraph",
     minutes: Annotated[int, typer.Option(min=1, max=24 * 60, help="How long it is valid.")] = 60,
 ) -> None:
@@ -44,10 +46,12 @@ def token(
             f"the key of {call.data_dir} cannot be read ({error.strerror or error}): name with --data-dir the"
             " directory of a gateway that has served on this host"
         ) from error
-    minted = issuer.mint(call.tenant, role, subject=subject, audience=audience, lifetime=60.0 * minutes)
+    holder = subject or call.subject
+    minted = issuer.mint(call.tenant, role, subject=holder, audience=audience, lifetime=60.0 * minutes)
     facts = {
         "token": minted,
         "tenant": call.tenant,
+        "subject": holder,
         "roles": sorted(role),
         "expires": datetime.fromtimestamp(datetime.now(UTC).timestamp() + 60.0 * minutes, UTC).isoformat(),
     }

@@ -8,6 +8,9 @@
 """
 
 from intelgraph.client.aio import AsyncClient
+from intelgraph.client.approval import Approval, ApprovalNews, ApprovalState, ApproverKey, Decision
+from intelgraph.client.approval_watch import ApprovalWatch
+from intelgraph.client.approvals import Signer
 from intelgraph.client.blocking import Client, Stream
 from intelgraph.client.change_feed import ChangeFeed
 from intelgraph.client.channel import DEFAULT_ADDRESS, Tls
@@ -28,12 +31,18 @@ from intelgraph.errors import FieldViolation, IntelGraphError
 __all__ = [
     "DEFAULT_ADDRESS",
     "AccessToken",
+    "Approval",
+    "ApprovalNews",
+    "ApprovalState",
+    "ApprovalWatch",
+    "ApproverKey",
     "AsOf",
     "AsyncClient",
     "ChangeFeed",
     "Client",
     "Contract",
     "DeadlineExceeded",
+    "Decision",
     "Delete",
     "EntityDiff",
     "EntityVersion",
@@ -56,6 +65,7 @@ __all__ = [
     "Record",
     "RecordStream",
     "RetryPolicy",
+    "Signer",
     "Stream",
     "Tenant",
     "TenantLimits",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from intelgraph.client.approvals import Approvals
 from intelgraph.client.calls import Caller
 from intelgraph.client.channel import DEFAULT_ADDRESS, Tls, open_channel
 from intelgraph.client.contracts import Contracts
@@ -118,6 +119,11 @@ class AsyncClient:
     def tenants(self) -> Tenants:
         """Manages tenants."""
         return Tenants(self._open_channel, self._caller)
+
+    @property
+    def approvals(self) -> Approvals:
+        """Asks for approvals and decides on them."""
+        return Approvals(self._open_channel, self._caller, self._retry)
 
     @property
     def ledger(self) -> Ledger:

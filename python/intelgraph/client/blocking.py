@@ -117,6 +117,11 @@ class Client:
         return services.Tenants(self._open_portal, self._client.tenants)
 
     @property
+    def approvals(self) -> services.Approvals:
+        """Asks for approvals and decides on them."""
+        return services.Approvals(self._open_portal, self._client.approvals)
+
+    @property
     def ledger(self) -> services.Ledger:
         """Reads the ledger."""
         return services.Ledger(self._open_portal, self._client.ledger)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7443"
 
-# Methods that may run twice without harm. `CreateTenant` is not among them: its repetition is ALREADY_EXISTS.
+# Methods that may run twice without harm. `CreateTenant` and what decides on an approval are not among them: their
+# repetition is refused.
 _REPEATABLE: Final = {
+    "ApprovalService": ("GetApproval", "ListApprovals", "ListApproverKeys"),
     "ContractService": ("UpsertContract", "GetContract", "ListContracts", "ValidateRecords"),
     "EntityService": ("Get", "Diff", "History"),
     "EnvelopeService": ("Encrypt", "Decrypt"),

@@ -12,9 +12,13 @@ from uuid import UUID
 
 from intelgraph import tracing
 from intelgraph._core import Engine, Keystore
+from intelgraph.approvals.approvals import Approvals
+from intelgraph.approvals.keys import ApproverKeys
+from intelgraph.approvals.waiting import Waiting
 from intelgraph.contracts.quarantine import Quarantine
 from intelgraph.contracts.quarantine_opening import QuarantineOpener
 from intelgraph.contracts.registry import ContractRegistry
+from intelgraph.gateway.approval_service import ApprovalService
 from intelgraph.gateway.authenticator import Authenticator
 from intelgraph.gateway.contract_service import ContractService
 from intelgraph.gateway.entity_service import EntityService
@@ -28,7 +32,13 @@ from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetti
 from intelgraph.gateway.tenant_service import TenantService
 from intelgraph.gateway.token_keys import KeyFile, KeyUrl, TokenKeys
 from intelgraph.gateway.tokens import TokenVerifier
-from intelgraph.gateway.v1 import contract_pb2_grpc, ledger_pb2_grpc, quarantine_pb2_grpc, tenant_pb2_grpc
+from intelgraph.gateway.v1 import (
+    approval_pb2_grpc,
+    contract_pb2_grpc,
+    ledger_pb2_grpc,
+    quarantine_pb2_grpc,
+    tenant_pb2_grpc,
+)
 from intelgraph.http.log_files import log_route
 from intelgraph.ingest.intake import Intake
 from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
@@ -50,7 +60,7 @@ from intelgraph.temporal.catalogues import Catalogues
 from intelgraph.temporal.commit_watch import CommitWatch
 from intelgraph.temporal.entities import EntityReader
 from intelgraph.temporal.feed import ChangeFeed
-from intelgraph.tenants.registry import TenantRegistry
+from intelgraph.tenants.registry import Tenant, TenantRegistry
 
 _NO_TENANT: Final = UUID(int=0)
 
@@ -69,8 +79,10 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 _sequencing(settings, database, core) as directory,
                 recorded_life(core.ledger, database, settings.digest()),
                 TenantRegistry(database, core.ledger) as tenants,
+                _approvals(
+                    database, core.ledger, await tenants.ensure(settings.platform_tenant)
+                ) as approval_service,
             ):
-                await tenants.ensure(settings.platform_tenant)
                 authenticator = Authenticator(
                     tenants,
                     token_verifier(settings),
@@ -82,6 +94,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                     services=[
                         *_services(tenants, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator),
+                        approval_service,
                         _ledger_service(settings, database, core, directory, tenants),
                     ],
                     checks={"postgres": partial(_use, database)},
@@ -199,6 +212,17 @@ async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
         yield _Core(engine, keystore, keys, ledger, signer)
     finally:
         await keys.close()
+
+
+@asynccontextmanager
+async def _approvals(database: Database, ledger: Ledger, platform: Tenant) -> AsyncIterator[Service]:
+    approvals = Approvals(database, ledger, platform)
+    async with Waiting(database, approvals) as waiting:
+        service = ApprovalService(approvals, ApproverKeys(database, ledger), waiting)
+        yield Service(
+            "intelgraph.gateway.v1.ApprovalService",
+            lambda server: approval_pb2_grpc.add_ApprovalServiceServicer_to_server(service, server),
+        )
 
 
 def _data_services(

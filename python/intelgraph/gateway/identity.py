@@ -14,7 +14,8 @@ class Identity:
     """A caller whose token or certificate holds, and whose tenant is served.
 
     `expires_at` is in seconds since the Unix epoch: of a token with the clock leeway, of a certificate its
-    notAfter. `platform` says that the tenant is the one that administers the gateway.
+    notAfter. `platform` says that the tenant is the one that administers the gateway, `machine` that the caller is
+    no person: it shows a certificate, or its token was issued to a client for itself (RFC 9068 section 2.2).
     """
 
     tenant: Tenant
@@ -23,6 +24,7 @@ class Identity:
     expires_at: float
     method: Literal["jwt", "mtls"]
     platform: bool = False
+    machine: bool = False
 
     @property
     def actor(self) -> Actor:

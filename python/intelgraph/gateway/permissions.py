@@ -20,6 +20,9 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "ledger.read",
             "ledger.prove",
             "ledger.erase",
+            "approval.request",
+            "approval.read",
+            "approval.approve",
         }
     ),
     "auditor": frozenset(
@@ -32,6 +35,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "metrics.read",
             "ledger.read",
             "ledger.prove",
+            "approval.read",
         }
     ),
     "operator": frozenset(
@@ -46,10 +50,14 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "ledger.read",
             "ledger.prove",
             "ledger.cosign",
+            "approval.request",
+            "approval.read",
         }
     ),
 }
 
+APPROVE_AS_MACHINE: Final = "approval.approve_as_machine"
+"""Without it a machine decides on no approval. No role holds it by default."""
 
 ACROSS_TENANTS: Final = frozenset(
     {"tenant.read", "tenant.write", "channelz.read", "metrics.read", "ledger.cosign", "ledger.erase"}

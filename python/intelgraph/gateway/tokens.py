@@ -62,12 +62,16 @@ _FAILURES: Final[tuple[tuple[type[jwt.InvalidTokenError], str, str, str], ...]] 
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """What a valid token says. `expires_at` is in seconds since the Unix epoch, leeway included."""
+    """What a valid token says. `expires_at` is in seconds since the Unix epoch, leeway included.
+
+    `machine` says that it was issued to a client for itself: RFC 9068 section 2.2 gives it as subject then.
+    """
 
     subject: str
     tenant: str
     roles: frozenset[str]
     expires_at: float
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,8 @@ class TokenVerifier:
             or not all(isinstance(role, str) for role in roles)
         ):
             raise _failure(jwt.InvalidTokenError())
-        return TokenClaims(subject, tenant, frozenset(roles), float(claims["exp"]) + self.leeway)
+        machine = claims.get("client_id") == subject
+        return TokenClaims(subject, tenant, frozenset(roles), float(claims["exp"]) + self.leeway, machine)
 
 
 def _failure(error: jwt.InvalidTokenError) -> Unauthenticated:

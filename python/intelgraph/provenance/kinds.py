@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from intelgraph.provenance import approval_kinds
 from intelgraph.provenance.facts import Facts
 
 # -- the spine: 10 to 49 ---------------------------------------------------------------------------
@@ -215,9 +216,13 @@ class ForkAcknowledged(Facts):
     reason: str
 
 
+# -- approvals, 70 to 89: in `approval_kinds` ------------------------------------------------------
+
+
 def _by_number() -> Mapping[int, type[Facts]]:
-    here = [each for each in globals().values() if isinstance(each, type) and issubclass(each, Facts)]
-    kinds = [each for each in here if each is not Facts]
+    here = [*globals().values(), *vars(approval_kinds).values()]
+    found = dict.fromkeys(each for each in here if isinstance(each, type) and issubclass(each, Facts))
+    kinds = [each for each in found if each is not Facts]
     numbered = {each.NUMBER: each for each in kinds}
     if len(numbered) < len(kinds) or len({each.KIND for each in kinds}) < len(kinds):
         raise AssertionError("two kinds of ledger entries have one number or one name")
