@@ -29,8 +29,8 @@ pub struct Checked {
 
 /// Checks that a directory holds the log of this checkpoint, and nothing else.
 ///
-/// `live` is for the directory of a log that is being written: files of a tree that has no checkpoint yet are counted,
-/// and a partial tile may have been replaced by the full one. `progress` is told how many entries are done.
+/// `live` is for the directory of a log that is being written: files of a tree that has no checkpoint yet, and those
+/// whose name begins with a dot, are counted only, and a partial tile may have been replaced by the full one. `progress` is told how many entries are done.
 pub fn check_log(
     directory: &Directory,
     checkpoint: &Checkpoint,
@@ -78,6 +78,12 @@ impl Check<'_> {
                 _ if path == "checkpoint" => (),
                 (Some(tile), Some(Some(largest))) if tile.width() <= largest.width() => (),
                 (Some(_), _) if self.live => beyond += 1,
+                // A file is written under such a name before it gets its own.
+                (None, _)
+                    if self.live && path.rsplit('/').next().is_some_and(|name| name.starts_with('.')) =>
+                {
+                    beyond += 1;
+                }
                 (Some(tile), _) => {
                     let what = format!("a tree of {} entries has no such file; remove it", self.size);
                     strange.add(Reason::FileBeyondCheckpoint, path, Some(tile.first_leaf()), what);
