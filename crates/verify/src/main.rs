@@ -3,6 +3,7 @@
 mod command;
 mod keys;
 mod report;
+mod shown_entry;
 
 use std::process::ExitCode;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use intelgraph_ledger::{
-    Checkpoint, ConsistencyFile, InclusionFile, KeyKind, LedgerError, Note, ProofPlan, SigningKey, TileSet,
-    VerifierKey, add_cosignature, cosign, hash_leaf,
+    Checkpoint, ConsistencyFile, Domain, InclusionFile, KeyKind, LedgerError, Note, ProofPlan, SigningKey,
+    TileSet, VerifierKey, add_cosignature, commit, cosign, hash_leaf, leaf,
 };
 use serde_json::Value;
 
@@ -184,6 +184,42 @@ fn an_inclusion_proof_is_verified() {
 }
 
 #[test]
+fn what_is_told_of_an_entry_is_what_was_committed_to() {
+    let mut log = Log::of_sizes(&[]);
+    let (header, payload) = (r#"{"kind":"contract.published"}"#, r#"{"dataset":"flights"}"#);
+    let commitments = [
+        commit(&[1; 32], Domain::Header, header.as_bytes()),
+        commit(&[2; 32], Domain::Payload, payload.as_bytes()),
+    ];
+    let leaf = leaf(&commitments[0], &commitments[1]);
+    log.writer.append(std::slice::from_ref(&leaf)).unwrap();
+    let proof = InclusionFile { extra: None, index: 0, proof: Vec::new(), checkpoint: log.checkpoint() };
+    log.write("proof", &proof.to_bytes());
+    let shown = serde_json::json!({
+        "index": 0, "leaf": String::from_utf8(leaf).unwrap(), "header": header, "payload": payload,
+        "header_salt": "01".repeat(32), "payload_salt": "02".repeat(32),
+    });
+    let check = |change: &[(&str, Value)]| {
+        let mut shown = shown.clone();
+        change.iter().for_each(|(name, value)| shown[*name] = value.clone());
+        log.write("shown", shown.to_string().as_bytes());
+        let [proof, shown] =
+            ["proof", "shown"].map(|name| log.path().join(name).to_str().unwrap().to_owned());
+        let (told, status) =
+            report(&["inclusion", &proof, "--shown", &shown, "--vkey", &log.vkey().to_string()]);
+        (reasons(&told).join(" "), status)
+    };
+    assert_eq!(check(&[]), (String::new(), 0));
+    let altered = ("PROOF_REFUSED ENTRY_ALTERED".to_owned(), 1);
+    assert_eq!(check(&[("header", r#"{"kind":"contract.withdrawn"}"#.into())]), altered);
+    assert_eq!(check(&[("payload_salt", "03".repeat(32).into())]), altered);
+    assert_eq!(check(&[("payload_salt", "no digits".into())]), ("ENTRY_ALTERED".to_owned(), 1));
+    // Erased, the commitments are still provably in the log.
+    assert_eq!(check(&[("payload", Value::Null), ("payload_salt", Value::Null)]), (String::new(), 0));
+    assert_eq!(check(&[("leaf", "{}".into())]), altered);
+}
+
+#[test]
 fn a_consistency_proof_is_verified() {
     let world = World::new();
     let (older, proof) = (world.path("older"), world.path("consistency"));
@@ -223,7 +259,12 @@ fn what_cannot_be_used_is_said_and_the_status_is_2() {
         (vec!["log", &directory, "--vkey-file", &none], "cannot be read"),
         (vec!["log", &directory, "--vkey", vkey, "--since", &none], "cannot be read"),
         (vec!["checkpoint", &none, "--vkey", vkey], "cannot be read"),
-        (vec!["inclusion", &none, "--vkey", vkey], "--entry"),
+        (vec!["inclusion", &none, "--vkey", vkey], "--shown"),
+        (vec!["inclusion", &none, "--shown", &world.path("entry"), "--vkey", vkey], "no entry as"),
+        (
+            vec!["inclusion", &none, "--leaf-hash", "00", "--entry", &none, "--vkey", vkey],
+            "cannot be used with",
+        ),
         (vec!["inclusion", &none, "--leaf-hash", "00", "--vkey", vkey], "64 hexadecimal digits"),
         (vec!["unknown"], "unrecognized"),
         (vec![], "Usage"),
