@@ -65,4 +65,4 @@ pub use verifier_key::{KeyKind, VerifierKey};
 pub use verify::{
     verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
 };
-pub use writer::{TileFile, TileWriter};
+pub use writer::{TileFile, TileWriter, frontier_of_levels};
