@@ -22,6 +22,7 @@ from intelgraph.gateway.envelope_service import EnvelopeService
 from intelgraph.gateway.ingest_service import IngestService
 from intelgraph.gateway.ledger_service import LedgerParts, LedgerService
 from intelgraph.gateway.local_identity import LocalIssuer
+from intelgraph.gateway.operating import operating
 from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.server import Parts, Service
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
@@ -69,6 +70,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 _sequencing(settings, database, core) as directory,
                 recorded_life(core.ledger, database, settings.digest()),
                 TenantRegistry(database, core.ledger) as tenants,
+                operating(
+                    settings.operations, database, tenants, core.keystore, core.keys, core.ledger
+                ) as operation_services,
             ):
                 await tenants.ensure(settings.platform_tenant)
                 authenticator = Authenticator(
@@ -83,6 +87,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                         *_services(tenants, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator),
                         _ledger_service(settings, database, core, directory, tenants),
+                        *operation_services,
                     ],
                     checks={"postgres": partial(_use, database)},
                     routes=[log_route(directory.read, LogDirectory.is_path)],
