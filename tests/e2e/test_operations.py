@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -134,7 +134,7 @@ def test_the_client_follows_an_operation(gateway: GatewayProcess) -> None:
 )
 def test_roles(gateway: GatewayProcess, role: str, may: set[str]) -> None:
     with Client(gateway.address, token=gateway.token(role)) as client:
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             "read": lambda: list(client.operations.list()),
             "cancel": lambda: client.operations.cancel(uuid4()),
             "run": lambda: client.retention.run(["nothing"]),

@@ -42,7 +42,7 @@ async def ingest(world: World, tenant: Tenant, naive: NaiveLog, moments: random.
 
 async def histories(world: World, tenant: Tenant) -> Entries:
     """All entries of all entities, newest first, with their documents."""
-    found = {}
+    found: Entries = {}
     for dataset in DATASETS:
         for key in KEYS:
             try:

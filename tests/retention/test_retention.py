@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from intelgraph.errors import DataLoss, NotFound
 from intelgraph.gateway.v1 import entity_pb2
 from intelgraph.storage.database import Database
 from intelgraph.temporal.entities import EntityName, Moment
+from intelgraph.temporal.verify import Finding
 from intelgraph.tenants.registry import Tenant
 from tests.retention.runs import ALICE, Runs
 from tests.temporal.world import Document, World, contract, delete, running, upsert
@@ -292,5 +294,42 @@ async def test_what_a_run_did_is_an_entry_of_the_ledger(world: World, runs: Runs
     assert [row["kind"] for row in kinds if row["kind"] >= 90] == [90, 93, 91]
 
 
-async def verdict(world: World, tenant: Tenant):  # type: ignore[no-untyped-def] # the finding's own type
+async def verdict(world: World, tenant: Tenant) -> tuple[Finding, ...]:
     return (await world.verifier.verify(tenant)).findings
+
+
+async def test_the_database_removes_nothing_early_and_nothing_that_is_held(
+    world: World, runs: Runs, tenant: Tenant
+) -> None:
+    await world.ingest(tenant, upsert(station("EWR", 10)), upsert(station("JFK", 10)))
+    await runs.age(tenant, 1, 31)
+    remove = "SELECT removed FROM retention_remove($1, 1, $2, 2)"
+    entities = b"".join([(await world.entity_id(tenant, seq)).bytes for seq in (1, 2)])
+    async with world.database.write() as connection:
+        assert await connection.fetchval(remove, tenant.tenant_id, entities) == 1
+    held = contract(tenant.name, version="1.1.0").replace(b"short-30d", b"legal-hold")
+    await world.contracts.upsert(tenant, held, by=ALICE)
+    await runs.age(tenant, 2, 4000)
+    with pytest.raises(asyncpg.PostgresError, match="held"):
+        async with world.database.write() as connection:
+            await connection.fetchval(remove, tenant.tenant_id, entities)
+
+
+@pytest.mark.parametrize(
+    ("retention", "days"),
+    [
+        ("ephemeral-7d", 7),
+        ("short-30d", 30),
+        ("standard-365d", 365),
+        ("long-1825d", 1825),
+        ("legal-hold", None),
+    ],
+)
+async def test_every_class_is_what_its_name_says(
+    world: World, tenant: Tenant, retention: str, days: int | None
+) -> None:
+    document = contract(tenant.name, version="2.0.0").replace(b"short-30d", retention.encode())
+    await world.contracts.upsert(tenant, document, by=ALICE)
+    async with world.database.write() as connection:
+        kept = await connection.fetchval("SELECT clock_timestamp() - retention_cut($1, 1)", tenant.tenant_id)
+    assert (None if kept is None else round(kept.total_seconds() / 86_400)) == days

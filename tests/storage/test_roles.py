@@ -27,6 +27,10 @@ _OUTBOX = """
 INSERT INTO ledger_outbox (entry_id, tenant_id, kind, subject_tag, commitments, header, payload)
 VALUES (gen_random_uuid(), $1, 10, 1, $2, '', '')
 """
+_OPERATION = """
+INSERT INTO operation (tenant_id, operation_id, kind, exclusive, state, input, memory, created_by, created_method)
+VALUES ($1, $2, 'k', false, 'waiting', '', '', 'a', 'jwt')
+"""
 _ENTRY = "INSERT INTO ledger_entry (tenant_id, index, sequenced, commitments) VALUES ($1, $3, now(), $2)"
 _indexes = itertools.count()
 
@@ -51,7 +55,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 14
+        assert len(rows) == 19
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -89,6 +93,9 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "SELECT report FROM quarantine",
         "SELECT sealed FROM quarantine_record",
         "DELETE FROM quarantine_record",
+        "DELETE FROM operation_step",
+        "DELETE FROM retained_batch",
+        "UPDATE removed_range SET nodes = ''",
         "UPDATE quarantine SET records = 0",
         "UPDATE contract SET document = ''",
         "DELETE FROM contract",
@@ -249,6 +256,11 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             ("INSERT INTO data_key VALUES ($1, sha256(''), 1, $2, '', 'active')", (key_id,)),
             ("INSERT INTO index_key VALUES ($1, sha256(''), $2, '')", (key_id,)),
             ("INSERT INTO log_anchor VALUES ($1, 1)", ()),
+            (_OPERATION, (key_id,)),
+            ("INSERT INTO operation_step VALUES ($1, $2, 1, 'done', 's', 1)", (key_id,)),
+            ("INSERT INTO removed_range VALUES ($1, 1, 1, '')", ()),
+            ("INSERT INTO retention_mark VALUES ($1, 1, 1)", ()),
+            ("INSERT INTO anchor_waiting VALUES ($1, 1, '')", ()),
             (_OUTBOX, (bytes(64),)),
             (_ENTRY, (bytes(64), next(_indexes))),
         ):
