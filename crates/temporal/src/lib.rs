@@ -74,5 +74,8 @@ pub use leaf::{LEAF_FORMAT, LogEntry, commitment};
 pub use merge_patch::to_merge_patch;
 pub use operation::Operation;
 pub use patch::{PatchError, apply_json_patch};
-pub use plaintext::{ChangePlaintext, SALT_LEN, SNAPSHOT_FORMAT, Salt, read_snapshot, write_snapshot};
+pub use plaintext::{
+    ChangePlaintext, REPORT_OVERHEAD, SALT_LEN, SNAPSHOT_FORMAT, Salt, read_snapshot, write_report,
+    write_snapshot,
+};
 pub use walk::changed_members;
