@@ -23,6 +23,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "approval.request",
             "approval.read",
             "approval.approve",
+            "flag.read",
+            "flag.write",
         }
     ),
     "auditor": frozenset(
@@ -36,6 +38,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "ledger.read",
             "ledger.prove",
             "approval.read",
+            "flag.read",
         }
     ),
     "operator": frozenset(
@@ -52,6 +55,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "ledger.cosign",
             "approval.request",
             "approval.read",
+            "flag.read",
+            "flag.write",
         }
     ),
 }
