@@ -112,6 +112,11 @@ class Client:
         return services.Envelopes(self._open_portal, self._client.envelopes)
 
     @property
+    def flags(self) -> services.Flags:
+        """Reads and sets flags."""
+        return services.Flags(self._open_portal, self._client.flags)
+
+    @property
     def tenants(self) -> services.Tenants:
         """Manages tenants."""
         return services.Tenants(self._open_portal, self._client.tenants)

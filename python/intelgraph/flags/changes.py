@@ -137,7 +137,10 @@ class ShareChange:
 
     @classmethod
     def of(cls, kind: FlagKind, value: str, share: int, until: datetime | None) -> "ShareChange":
-        """The change to a share. Raises InvalidArgument FLAG_VALUE_UNKNOWN, FLAG_SHARE_INVALID or FLAG_UNTIL_MISPLACED."""
+        """The change to a share.
+
+        Raises InvalidArgument FLAG_VALUE_UNKNOWN, FLAG_SHARE_INVALID or FLAG_UNTIL_MISPLACED.
+        """
         if not 0 <= share <= 100:
             raise _share_invalid(f"a share is from 0 to 100 percent, not {share}", kind)
         if not kind.weakens(value):

@@ -126,7 +126,9 @@ class FlagRegistry:
         tenant = change.tenant
         flag = change.kind.flag
         async with self._database.write() as connection:
-            state, now = await store.locked(connection, flag, tenant.tenant_id if tenant is not None else None)
+            state, now = await store.locked(
+                connection, flag, tenant.tenant_id if tenant is not None else None
+            )
             if not change.changes(state):
                 return False
             if change.until is not None and change.until <= now:
@@ -212,7 +214,7 @@ class FlagRegistry:
             self._ending = self._start(self._end_over(), "flags that are over")
 
     async def _end_over(self) -> None:
-        """Writes down what ended by itself. It does not hold any more since it was over, whether this succeeds or not."""
+        """Writes down what ended by itself. It has not held since it was over, whether this succeeds or not."""
         try:
             for flag in Flag:
                 await self._ledger.ready()
@@ -229,7 +231,9 @@ class FlagRegistry:
                             ),
                             subject=f"flag:{kind.name}",
                             by=GATEWAY,
-                            tenant=_OfTenant(over.tenant_id, over.tenant) if over.tenant_id is not None else None,
+                            tenant=_OfTenant(over.tenant_id, over.tenant)
+                            if over.tenant_id is not None
+                            else None,
                         )
         except IntelGraphError as error:
             _log.warning("what ended of a flag is not written down yet: %s", error.reason)
@@ -261,7 +265,11 @@ def _approval_missing(change: FlagChange, plan: Mapping[str, Any]) -> FailedPrec
         f" and takes an approval of the kind {APPROVAL_KIND}",
         fix=f"intelgraph approvals request {APPROVAL_KIND}{platform} --reason WHY --document '{written}',"
         " and once it is approved make the same change with --approval ID",
-        metadata={"kind": APPROVAL_KIND, "document": written, "platform": "true" if change.tenant is None else "false"},
+        metadata={
+            "kind": APPROVAL_KIND,
+            "document": written,
+            "platform": "true" if change.tenant is None else "false",
+        },
     )
 
 

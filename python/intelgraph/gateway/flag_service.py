@@ -9,7 +9,7 @@ from intelgraph.errors import InvalidArgument, PermissionDenied
 from intelgraph.flags.changes import FlagChange, ShareChange, TenantChange
 from intelgraph.flags.registry import FlagRegistry
 from intelgraph.flags.snapshot import Reason
-from intelgraph.flags.table import FLAGS, Flag, FlagKind, flag_of
+from intelgraph.flags.table import FLAGS, FlagKind, flag_of
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import flag_pb2, flag_pb2_grpc
@@ -138,7 +138,9 @@ def _approval(text: str) -> UUID | None:
 
 def _moment(unix_us: int) -> datetime:
     if not 0 <= unix_us <= _LATEST_US:
-        raise InvalidArgument("FLAG_UNTIL_PAST", "the end that is set is not to come", fix="name a moment to come")
+        raise InvalidArgument(
+            "FLAG_UNTIL_PAST", "the end that is set is not to come", fix="name a moment to come"
+        )
     return _EPOCH + timedelta(microseconds=unix_us)
 
 

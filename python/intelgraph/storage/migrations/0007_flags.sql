@@ -1,5 +1,5 @@
 -- Flags by which an operator backs out of a check, and what is stored though it breaks its contract
--- depends: 0002_quarantine_count
+-- depends: 0004_approvals
 
 -- migrate: apply
 
