@@ -58,7 +58,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 17
+        assert len(rows) == 18
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -101,6 +101,9 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "DELETE FROM approval_decision",
         "UPDATE approver_key SET public_key = ''",
         "DELETE FROM approver_key",
+        "UPDATE flag_share SET flag = 'x'",
+        "DELETE FROM flag_share",
+        "UPDATE flag_setting SET weakened = true",
         "SELECT report FROM quarantine",
         "SELECT sealed FROM quarantine_record",
         "DELETE FROM quarantine_record",
@@ -267,6 +270,7 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             (_APPROVAL, (key_id,)),
             (_DECISION, (key_id,)),
             (_APPROVER_KEY, ()),
+            ("INSERT INTO flag_setting VALUES ($1, 'contracts', false, NULL, now(), 'p')", ()),
             (_OUTBOX, (bytes(64),)),
             (_ENTRY, (bytes(64), next(_indexes))),
         ):

@@ -2,6 +2,7 @@
 //! log is what the same records give one after the other.
 
 mod log;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

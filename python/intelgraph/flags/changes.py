@@ -111,7 +111,7 @@ class TenantChange:
         """A setting of one's own weakens even where the share does: it outlasts the share."""
         if self.weakened is None:
             alone = effective(self.kind.flag, self.tenant.tenant_id, state.share, None)
-            return alone.weakened and not (state.setting is not None and state.setting.weakened)
+            return alone.weakened and state.setting is not None and not state.setting.weakened
         if not self.weakened:
             return False
         own = state.setting

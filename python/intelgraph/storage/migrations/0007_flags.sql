@@ -19,7 +19,7 @@ INSERT INTO flag_share (flag) VALUES ('cmk'), ('contracts'), ('temporal'), ('upg
 -- What one tenant has set for itself; it wins over the share.
 CREATE TABLE flag_setting (
   tenant_id uuid NOT NULL REFERENCES tenant,
-  flag text NOT NULL REFERENCES flag_share,
+  flag text NOT NULL CHECK (flag IN ('cmk', 'contracts', 'temporal', 'upgrade')),
   weakened boolean NOT NULL,
   -- From then on it is as if the tenant had set nothing.
   until timestamptz,
@@ -44,8 +44,9 @@ CREATE TRIGGER announce_flag AFTER UPDATE ON flag_share FOR EACH STATEMENT EXECU
 CREATE TRIGGER announce_flag AFTER INSERT OR UPDATE OR DELETE ON flag_setting
 FOR EACH STATEMENT EXECUTE FUNCTION announce_flag();
 
-GRANT SELECT, UPDATE ON flag_share TO intelgraph_writer;
-GRANT SELECT, INSERT, UPDATE, DELETE ON flag_setting TO intelgraph_writer;
+GRANT SELECT ON flag_share, flag_setting TO intelgraph_writer, intelgraph_reader;
+GRANT UPDATE (share, until, changed_at, changed_by, approval_id) ON flag_share TO intelgraph_writer;
+GRANT INSERT, DELETE ON flag_setting TO intelgraph_writer;
 
 -- An entry may be about changes that broke the contract and were stored all the same, because it only warned: nothing
 -- of it waits, and its records are the changes, named by their seq (8 bytes each, big-endian).
