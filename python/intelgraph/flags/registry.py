@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from uuid import UUID
 
 import asyncpg
-import orjson
 
+from intelgraph.approvals.document import PlanDocument
 from intelgraph.errors import FailedPrecondition, IntelGraphError, InvalidArgument
 from intelgraph.flags import metrics, store
 from intelgraph.flags.changes import APPROVAL_KIND, FlagChange, State, document
@@ -257,7 +257,8 @@ async def _put(connection: "Connection", change: FlagChange, changed: Change) ->
 
 
 def _approval_missing(change: FlagChange, plan: Mapping[str, Any]) -> FailedPrecondition:
-    written = orjson.dumps(plan, option=orjson.OPT_SORT_KEYS).decode()
+    bound = PlanDocument.of(plan)
+    written = bound.content.decode()
     platform = " --platform" if change.tenant is None else ""
     return FailedPrecondition(
         "APPROVAL_MISSING",
@@ -267,6 +268,7 @@ def _approval_missing(change: FlagChange, plan: Mapping[str, Any]) -> FailedPrec
         " and once it is approved make the same change with --approval ID",
         metadata={
             "kind": APPROVAL_KIND,
+            "digest": bound.digest.hex(),
             "document": written,
             "platform": "true" if change.tenant is None else "false",
         },
