@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import asyncpg
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from intelgraph._core import canonical_json
 from intelgraph.client import AsOf, AsyncClient, FlagReason, RetryPolicy
 from intelgraph.client.failures import from_rpc
 from intelgraph.errors import FailedPrecondition, Unavailable
+from intelgraph.gateway.local_identity import LocalIssuer
 from intelgraph.gateway.v1 import entity_pb2, entity_pb2_grpc
-from intelgraph.storage.connection import reachable
 from tests.faults.gateway import TENANT, GatewayProcess
 from tests.faults.load import CONTRACT, DATASET
 from tests.faults.wire import RawGateway, RawStream
@@ -35,24 +36,18 @@ def _client(gateway: GatewayProcess) -> AsyncClient:
     return AsyncClient(gateway.address, token=gateway.token(*_OFFICER), retry=RetryPolicy(0.2, 0.1))
 
 
+def _person(gateway: GatewayProcess, name: str) -> AsyncClient:
+    issuer = LocalIssuer.open(gateway.data_dir)
+    token = issuer.mint(TENANT, ("security-officer", "operator"), subject=name, audience="intelgraph")
+    return AsyncClient(gateway.address, token=token)
+
+
 async def _approved(gateway: GatewayProcess, document: str) -> UUID:
-    """An approval as two people leave it: what there is of approvals on the wire is tested with them."""
-    approval_id = uuid4()
-    dsn = gateway.superuser_dsn.replace("/postgres?", "/intelgraph?")
-    connection = await asyncpg.connect(reachable(dsn))
-    try:
-        await connection.execute(
-            "INSERT INTO approval (tenant_id, approval_id, platform, origin, kind, document, digest, reason, ticket,"
-            " role, quorum, requested_by, expires_at, state)"
-            " SELECT tenant_id, $1, false, 'o', 'flag.change', $2, sha256($2), 'r', '', 'security-officer', 1,"
-            " 'alice', now() + interval '1 hour', 'approved' FROM tenant WHERE name = $3",
-            approval_id,
-            canonical_json(document.encode()),
-            TENANT,
-        )
-    finally:
-        await connection.close()
-    return approval_id
+    """What Alice asks for, approved by Bob."""
+    async with _person(gateway, "alice") as alice, _person(gateway, "bob") as bob:
+        asked = await alice.approvals.request("flag.change", document.encode(), reason="it is being mended")
+        given = await bob.approvals.approve(await bob.approvals.get(asked.approval_id))
+    return given.approval_id
 
 
 async def _weaken(gateway: GatewayProcess, flag: str, value: str) -> None:
@@ -213,7 +208,53 @@ async def test_the_past_is_turned_off_everywhere_and_what_is_open_ends(
         assert [entry.version.seq for entry in entries] == [1, 2]
 
 
-async def test_operators_see_what_is_weakened(data_dir: Path, gateway: GatewayProcess) -> None:
+def _pasted(gateway: GatewayProcess, line: str) -> subprocess.CompletedProcess[str]:
+    """A line of `intelgraph …`, in the shell of who runs the gateway."""
+    words = shlex.split(line)
+    assert words[0] == "intelgraph"
+    command = [
+        sys.executable,
+        "-m",
+        *words[:1],
+        "--server",
+        gateway.address,
+        "--data-dir",
+        str(gateway.data_dir),
+    ]
+    environment = os.environ | {"COLUMNS": "200"}
+    return subprocess.run(
+        [*command, *words[1:]], capture_output=True, text=True, check=False, timeout=60, env=environment
+    )
+
+
+async def test_the_lines_of_a_refusal_are_there_to_be_pasted(gateway: GatewayProcess) -> None:
+    until = "2126-01-01T00:00:00Z"
+    refused = _pasted(gateway, f"intelgraph flags set temporal off --share 10 --until {until}")
+    assert refused.returncode == 2
+    assert "APPROVAL_MISSING" in refused.stderr
+    request, then = [line.strip() for line in refused.stderr.splitlines() if line.startswith("  intelgraph")]
+    asked = _pasted(gateway, f"{request} --json".replace("WHY", "'reads are slow'"))
+    assert asked.returncode == 0, asked.stderr
+    approval_id = json.loads(asked.stdout)["approval_id"]
+    async with _person(gateway, "bob") as bob:
+        await bob.approvals.approve(await bob.approvals.get(UUID(approval_id)))
+    done = _pasted(gateway, f"{then} --json".replace("ID", approval_id))
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert (shown["flag"], shown["share"], shown["share_until"], shown["changed"]) == (
+        "temporal",
+        10,
+        until,
+        True,
+    )
+    assert _pasted(gateway, "intelgraph flags set temporal on --share 100").returncode == 0
+    listed = json.loads(_pasted(gateway, "intelgraph flags list --all --json").stdout)
+    assert [value["why"] for value in listed["values"]] == ["default"] * 4
+    assert [flag["share"] for flag in listed["flags"]] == [0] * 4
+    assert "not act on it yet" in _pasted(gateway, "intelgraph flags show cmk").stdout
+
+
+async def test_operators_see_what_is_weakened(gateway: GatewayProcess) -> None:
     await _weaken(gateway, "contracts", "warn")
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.http_port)
     writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")

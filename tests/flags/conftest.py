@@ -14,7 +14,7 @@ from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import TenantRegistry
 from tests.approvals.world import World as ApprovalsWorld
 from tests.flags.world import World
-from tests.parts.ledger import ledger_parts
+from tests.parts.ledger import TESTER, ledger_parts
 
 
 @pytest_asyncio.fixture
@@ -24,8 +24,10 @@ async def world(
     """Two gateways on the test's database."""
     async with AsyncExitStack() as opened:
         parts = await opened.enter_async_context(ledger_parts(database, tmp_path / "keys"))
-        registry = TenantRegistry(database)
-        platform, tenant, stranger = [await registry.create(name) for name in ("local", "acme", "other")]
+        registry = TenantRegistry(database, parts.ledger)
+        platform, tenant, stranger = [
+            await registry.create(name, by=TESTER) for name in ("local", "acme", "other")
+        ]
         approvals = Approvals(database, parts.ledger, platform)
         elsewhere = await Database.connect(storage_settings)
         opened.push_async_callback(elsewhere.close)

@@ -5,12 +5,12 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from intelgraph.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
-from intelgraph.flags import registry as registry_module
+from intelgraph.flags import store
 from intelgraph.flags.changes import ShareChange, State, TenantChange, document
 from intelgraph.flags.registry import FlagRegistry
 from intelgraph.flags.snapshot import Reason, Share, place
@@ -129,7 +129,7 @@ async def test_an_approval_of_a_state_that_is_gone_is_void(world: World) -> None
 
 async def test_a_share_grows_step_by_step_and_takes_nobody_out(world: World) -> None:
     tenants = [uuid4() for _ in range(200)]
-    reached: set[object] = set()
+    reached: set[UUID] = set()
     state = State(Share())
     for percent in (10, 50, 100):
         change = ShareChange.of(TEMPORAL, "off", percent, None)
@@ -198,7 +198,7 @@ async def test_a_gateway_that_cannot_read_goes_by_the_safe_value(
         raise Unavailable("STORAGE_UNAVAILABLE", "PostgreSQL is away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(registry_module.store, "everything", away)
+        broken.setattr(store, "everything", away)
         await _until(lambda: not world.there.weakened(Flag.CONTRACTS, tenant_id), seconds=2.5)
         assert world.there.effective(Flag.CONTRACTS, tenant_id).reason is Reason.DEFAULT
     await _until(lambda: world.there.weakened(Flag.CONTRACTS, tenant_id))

@@ -23,7 +23,7 @@ CONTEXT: Any = None  # the handlers do not look at it
 
 @pytest.fixture
 def service(world: World) -> FlagService:
-    return FlagService(world.here, TenantRegistry(world.database))
+    return FlagService(world.here, TenantRegistry(world.database, world.ledger.parts.ledger))
 
 
 def call_as(tenant: Tenant, *, platform: bool = False) -> None:
@@ -81,7 +81,7 @@ async def test_what_reaches_across_tenants_is_the_platform_tenants(
     approval_id = await _approval_of(service, world, flag="temporal", value="off", share=50)
     done = await _set(service, flag="temporal", value="off", share=50, approval_id=str(approval_id))
     assert (done.flag.share, done.flag.safe_value, done.flag.weakened_value) == (50, "on", "off")
-    values = []
+    values: list[flag_pb2.FlagValue] = []
     token = ""
     while True:
         request = flag_pb2.ListFlagsRequest(all_tenants=True, flag="temporal", page_size=2, page_token=token)
@@ -92,7 +92,7 @@ async def test_what_reaches_across_tenants_is_the_platform_tenants(
             break
     assert [value.tenant for value in values] == ["acme", "local", "other"]
     for value in values:
-        tenant = await TenantRegistry(world.database).get(value.tenant)
+        tenant = await TenantRegistry(world.database, world.ledger.parts.ledger).get(value.tenant)
         inside = place(Flag.TEMPORAL, tenant.tenant_id) < 50
         assert (value.value == "off") == inside
         assert value.reason == (flag_pb2.FLAG_REASON_SHARE if inside else flag_pb2.FLAG_REASON_DEFAULT)

@@ -13,6 +13,7 @@ from intelgraph.storage.database import Database
 from intelgraph.temporal.entities import EntityName, Moment
 from intelgraph.tenants.limits import LimitChanges
 from intelgraph.tenants.registry import Tenant
+from tests.parts.ledger import TESTER
 from tests.temporal.world import World, delete, running, upsert
 
 BROKEN = {"id": 7, "at": 10, "note": "x"}
@@ -30,7 +31,7 @@ async def _get(world: World, tenant: Tenant, entity: UUID) -> entity_pb2.EntityV
 
 
 def _quarantine(world: World) -> Quarantine:
-    return Quarantine(world.database, QuarantineOpener(world.keystore, world.unsealer))
+    return Quarantine(world.database, QuarantineOpener(world.keystore, world.unsealer), world.ledger)
 
 
 async def test_a_record_is_stored_with_its_report(world: World, tenant: Tenant) -> None:
@@ -82,7 +83,7 @@ async def test_every_reader_of_versions_is_told(world: World, tenant: Tenant) ->
 
 
 async def test_an_entry_lists_it_and_nothing_of_it_waits(world: World, tenant: Tenant) -> None:
-    await world.registry.set_limits(tenant.name, LimitChanges(quarantine_records=0))
+    await world.registry.set_limits(tenant.name, LimitChanges(quarantine_records=0), by=TESTER)
     ack = await world.ingest(
         tenant, upsert({"id": "EWR"}), upsert(BROKEN), upsert({"id": 8, "at": 1}), upsert({"id": "JFK"})
     )
@@ -94,7 +95,7 @@ async def test_an_entry_lists_it_and_nothing_of_it_waits(world: World, tenant: T
     (entry,) = stored.entries
     assert (str(entry.quarantine_id), entry.records, entry.state) == (ack.stored_id, 2, "stored")
     assert stored.total_records == 2
-    _, opened, indexes = await quarantine.get(tenant, entry.quarantine_id, with_records=True)
+    _, opened, indexes = await quarantine.get(tenant, entry.quarantine_id, with_records=True, by=TESTER)
     assert indexes == []
     (row,) = json.loads(opened.report)["rows"]
     assert (row["rule"], row["count"], row["records"]) == ("type", 2, [1, 2])

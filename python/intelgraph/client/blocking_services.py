@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         entities,
         envelopes,
         flags,
-        ledger,
         quarantine,
         tenants,
     )

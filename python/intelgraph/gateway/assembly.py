@@ -84,9 +84,10 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 _sequencing(settings, database, core) as directory,
                 recorded_life(core.ledger, database, settings.digest()),
                 TenantRegistry(database, core.ledger) as tenants,
-                _approvals(
-                    database, core.ledger, await tenants.ensure(settings.platform_tenant)
-                ) as (approvals, approval_service),
+                _approvals(database, core.ledger, await tenants.ensure(settings.platform_tenant)) as (
+                    approvals,
+                    approval_service,
+                ),
                 FlagRegistry(database, core.ledger, approvals) as flags,
             ):
                 authenticator = Authenticator(

@@ -57,7 +57,7 @@ class QuarantineService(quarantine_pb2_grpc.QuarantineServiceServicer):
             by=identity.actor,
         )
         changes = (
-            await self._quarantine.changes(tenant, entry.quarantine_id)
+            await self._quarantine.changes(identity.tenant, entry.quarantine_id)
             if request.with_records and entry.state == EntryState.STORED.value
             else ()
         )
