@@ -349,9 +349,10 @@ impl GroupDiffer<'_> {
             ItemContent::Delete => return Ok(Verdict::Unchanged),
         };
         let version = before.as_ref().map_or(0, |before| before.version) + 1;
+        let step = Step { version, operation, before: before.as_ref(), warning };
         let link = match item.valid_at {
-            Some(at) => self.link_sealed(batch, item, version, operation, &before, at, warning)?,
-            None => self.link_unsealed(batch, item, version, operation, &before, warning)?,
+            Some(at) => self.link_sealed(batch, item, &step, at)?,
+            None => self.link_unsealed(batch, item, &step)?,
         };
         let Some(link) = link else { return Ok(Verdict::Unchanged) };
         let content = item.valid_at.map(|at| {
@@ -384,12 +385,10 @@ impl GroupDiffer<'_> {
         &mut self,
         batch: &Prepared,
         item: &Item,
-        version: u32,
-        operation: Operation,
-        before: &Option<Before>,
+        step: &Step<'_>,
         at: i64,
-        warning: Option<&Warning>,
     ) -> Result<Option<Link>, PipelineError> {
+        let Step { version, operation, before, warning } = *step;
         let start = self.rows.len();
         let change = self.change(batch, item, version, operation);
         let row = ChangeRow::open(&mut self.rows, &change);
@@ -435,11 +434,9 @@ impl GroupDiffer<'_> {
         &mut self,
         batch: &Prepared,
         item: &Item,
-        version: u32,
-        operation: Operation,
-        before: &Option<Before>,
-        warning: Option<&Warning>,
+        step: &Step<'_>,
     ) -> Result<Option<Link>, PipelineError> {
+        let Step { version, operation, before, warning } = *step;
         let mut unsealed = std::mem::replace(&mut self.unsealed, Zeroizing::new(Vec::new()));
         let start = unsealed.len();
         let salt = self.salt()?;
@@ -617,6 +614,16 @@ fn begin_change(salt: &Salt, warning: Option<&Warning>, out: &mut Vec<u8>) {
     }
 }
 
+/// How a record extends its entity's chain.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    version: u32,
+    operation: Operation,
+    /// The chain until then; `None` for an entity without versions.
+    before: Option<&'a Before>,
+    warning: Option<&'a Warning>,
+}
+
 enum Compared {
     Same,
     /// The head that the entity now has.
@@ -639,11 +646,11 @@ struct Base {
 }
 
 impl Base {
-    fn after(operation: Operation, before: &Option<Before>, diff_len: usize, head: Option<&Head>) -> Self {
+    fn after(operation: Operation, before: Option<&Before>, said_len: usize, head: Option<&Head>) -> Self {
         let (Some(before), false) = (before, operation == Operation::Insert) else {
             return Self { since_base: 0, diff_bytes: 0, snapshot: false };
         };
-        let (since_base, diff_bytes) = (before.since_base + 1, before.diff_bytes + diff_len as u64);
+        let (since_base, diff_bytes) = (before.since_base + 1, before.diff_bytes + said_len as u64);
         let snapshot =
             head.is_some_and(|head| needs_snapshot(u32::from(since_base), diff_bytes, head.json().len()));
         if snapshot {

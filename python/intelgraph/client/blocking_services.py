@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         entities,
         envelopes,
         flags,
+        ledger,
         quarantine,
         tenants,
     )

@@ -10,6 +10,7 @@ must hold everywhere, while a check too many does no harm.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -40,6 +41,9 @@ CHANNEL: Final = "intelgraph_flag"
 REFRESH_SECONDS: Final = 1.0
 FRESH_SECONDS: Final = 2.0
 """How long what was read is gone by."""
+
+WRITE_AGAIN_SECONDS: Final = 30.0
+"""How long it takes until writing down what ended by itself is tried again."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -156,7 +160,10 @@ class FlagRegistry:
                 tenant=tenant,
             )
         _log.info("flag_changed", extra={"flag": change.kind.name, "after": change.after})
-        await self._refresh()
+        with contextlib.suppress(
+            IntelGraphError
+        ):  # it is changed; that it is not read back yet is no failure
+            await self._refresh()
         return True
 
     async def _consume(
@@ -191,7 +198,10 @@ class FlagRegistry:
                         await self._until_changed()
             except (IntelGraphError, asyncpg.PostgresError) as error:
                 _log.warning("cannot follow changes of flags: %s", type(error).__name__)
-                await asyncio.sleep(REFRESH_SECONDS)
+            except Exception:
+                # Without this task every flag would be safe for ever, and nobody would know why.
+                _log.exception("following changes of flags failed")
+            await asyncio.sleep(REFRESH_SECONDS)
 
     async def _until_changed(self) -> None:
         try:
@@ -237,6 +247,7 @@ class FlagRegistry:
                         )
         except IntelGraphError as error:
             _log.warning("what ended of a flag is not written down yet: %s", error.reason)
+            await asyncio.sleep(WRITE_AGAIN_SECONDS)
 
     def _start(self, work: Any, name: str) -> "asyncio.Task[None]":
         task: asyncio.Task[None] = asyncio.create_task(work, name=name)
