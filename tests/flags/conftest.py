@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest_asyncio
 
 from intelgraph.approvals.approvals import Approvals
-from intelgraph.approvals.keys import ApproverKeys
 from intelgraph.flags.registry import FlagRegistry
 from intelgraph.storage.database import Database
 from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import TenantRegistry
-from tests.approvals.world import World as ApprovalsWorld
 from tests.flags.world import World
 from tests.parts.ledger import TESTER, ledger_parts
 
@@ -25,9 +23,7 @@ async def world(
     async with AsyncExitStack() as opened:
         parts = await opened.enter_async_context(ledger_parts(database, tmp_path / "keys"))
         registry = TenantRegistry(database, parts.ledger)
-        platform, tenant, stranger = [
-            await registry.create(name, by=TESTER) for name in ("local", "acme", "other")
-        ]
+        platform, tenant, _ = [await registry.create(name, by=TESTER) for name in ("local", "acme", "other")]
         approvals = Approvals(database, parts.ledger, platform)
         elsewhere = await Database.connect(storage_settings)
         opened.push_async_callback(elsewhere.close)
@@ -38,13 +34,5 @@ async def world(
             there=await opened.enter_async_context(FlagRegistry(elsewhere, parts.ledger, approvals)),
             platform=platform,
             tenant=tenant,
-            ledger=ApprovalsWorld(
-                database,
-                parts,
-                approvals,
-                ApproverKeys(database, parts.ledger),
-                platform,
-                tenant,
-                stranger,
-            ),
+            parts=parts,
         )

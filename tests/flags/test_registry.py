@@ -206,7 +206,7 @@ async def test_a_gateway_that_cannot_read_goes_by_the_safe_value(
 
 async def test_a_gateway_that_starts_goes_by_what_is_set(world: World) -> None:
     await _warn(world)
-    async with FlagRegistry(world.database, world.ledger.parts.ledger, world.approvals) as another:
+    async with FlagRegistry(world.database, world.parts.ledger, world.approvals) as another:
         assert another.weakened(Flag.CONTRACTS, world.tenant.tenant_id)
 
 

@@ -23,7 +23,7 @@ CONTEXT: Any = None  # the handlers do not look at it
 
 @pytest.fixture
 def service(world: World) -> FlagService:
-    return FlagService(world.here, TenantRegistry(world.database, world.ledger.parts.ledger))
+    return FlagService(world.here, TenantRegistry(world.database, world.parts.ledger))
 
 
 def call_as(tenant: Tenant, *, platform: bool = False) -> None:
@@ -92,7 +92,7 @@ async def test_what_reaches_across_tenants_is_the_platform_tenants(
             break
     assert [value.tenant for value in values] == ["acme", "local", "other"]
     for value in values:
-        tenant = await TenantRegistry(world.database, world.ledger.parts.ledger).get(value.tenant)
+        tenant = await TenantRegistry(world.database, world.parts.ledger).get(value.tenant)
         inside = place(Flag.TEMPORAL, tenant.tenant_id) < 50
         assert (value.value == "off") == inside
         assert value.reason == (flag_pb2.FLAG_REASON_SHARE if inside else flag_pb2.FLAG_REASON_DEFAULT)
