@@ -64,7 +64,7 @@ _FULL: Final = _Extent((10_000, 100_000, 1_000_000, 10_000_000), 200_000, 30.0)
 
 
 def run(*, quick: bool) -> Report:
-    """Fills a log to 1 million entries if `quick`, else to 10 million, in some minutes; then measures ingest beside it."""
+    """Fills a log to 1 million entries if `quick`, else to 10 million; then measures ingest beside it."""
     extent = _QUICK if quick else _FULL
     environment = observe(_DISTRIBUTIONS)
     directory = Path(tempfile.mkdtemp(prefix="intelgraph-bench-"))

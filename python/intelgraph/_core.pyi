@@ -379,6 +379,9 @@ class Bound:
     def outcomes(self) -> tuple[int, int, int, int]:
         """Records of all batches together: accepted, unchanged, duplicate, quarantined, as the replies say."""
     @property
+    def warned(self) -> int:
+        """Of the accepted records, those that break the contract."""
+    @property
     def quarantining(self) -> list[int]:
         """Records that are put into quarantine, for each batch, in order: those that do not wait there already."""
 
@@ -401,8 +404,9 @@ class Engine:
         """Changes the share of the heads cache that the tenant may have; evicts what is beyond. Raises NotActive."""
     def deactivate(self, tenant_id: bytes) -> None:
         """Ends serving a tenant, and forgets what it has in memory."""
-    def prepare(self, stream: Stream, frame: bytes, now_us: int) -> Prepared:
-        """Decodes, parses and checks a batch that was received at `now_us`.
+    def prepare(self, stream: Stream, frame: bytes, now_us: int, warn: bool = False) -> Prepared:
+        """Decodes, parses and checks a batch that was received at `now_us`. With `warn`, a record that breaks the
+        contract goes on with its report, if its key and its event time can be formed.
 
         Raises InvalidFrame, KeyUnavailable, NotActive.
         """
@@ -482,6 +486,8 @@ class LogReader:
     def __new__(cls, keystore: Keystore, tenant_id: bytes, catalogue: Catalogue) -> LogReader: ...
     def version(self, rows: bytes) -> bytes:
         """`GetResponse.version`, encoded: the version that the last row is, rebuilt from its base, the first."""
+    def report(self, rows: bytes) -> bytes | None:
+        """The report on the record that the last row stores, JSON (`ig.report.v1`); None if it broke nothing."""
     def difference(self, from_rows: bytes, to_rows: bytes, contract: Contract) -> bytes:
         """`DiffResponse` but for `as_of_seq`, encoded; no rows are no version. The contract names the arrays that
         are compared by key.

@@ -28,11 +28,17 @@ SCHEMA = b'{"schema":{"properties":{"n":{"type":["integer","null"]}}}}'
 
 
 class QuarantiningGateway(FakeGateway):
-    """Quarantines every batch's records that have no `n`."""
+    """Quarantines every batch's records that have no `n`; where contracts only `warn`, it stores them."""
+
+    warn = False
 
     def acknowledgement(self, batch: ingest_pb2.Batch, size: int) -> ingest_pb2.StreamResponse:
         response = super().acknowledgement(batch, size)
         broken = sum(b'"n":null' in record.upsert for record in batch.records)
+        if self.warn:
+            response.ack.warned = broken
+            response.ack.stored_id = ENTRY if broken else ""
+            return response
         response.ack.accepted -= broken
         response.ack.quarantined = broken
         response.ack.quarantine_id = ENTRY if broken else ""
@@ -70,7 +76,7 @@ class Quarantine(FakeQuarantine):
 
 
 @pytest.fixture
-def gateway() -> FakeGateway:
+def gateway() -> QuarantiningGateway:
     return QuarantiningGateway()
 
 
@@ -130,6 +136,25 @@ def test_json_is_one_document(address: str, tmp_path: Path, capsys: pytest.Captu
     assert summary["quarantine_ids"] == [ENTRY]
     (rule,) = summary["broken_rules"]
     assert rule == {"rule": "type", "pointer": "/n", "count": 1, "found": "null", "fix": "send an integer"}
+
+
+def test_what_was_stored_with_a_warning_is_told_and_is_no_failure(
+    address: str, gateway: QuarantiningGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.warn = True
+    file = tmp_path / "a.csv"
+    file.write_text("n\n1\nNA\n")
+    assert run("--server", address, "ingest", "d", str(file), "--stream-id", "s", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["sent"], summary["accepted"], summary["warned"], summary["quarantined"]) == (2, 2, 1, 0)
+    assert (summary["stored_ids"], summary["quarantine_ids"], summary["broken_rules"]) == ([ENTRY], [], [])
+    (rule,) = summary["warned_rules"]
+    assert (rule["rule"], rule["pointer"], rule["fix"]) == ("type", "/n", "send an integer")
+    assert run("--server", address, "ingest", "d", str(file), "--stream-id", "t") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 of the accepted records break the contract" in shown
+    assert "send an integer" in shown
+    assert "quarantine list --stored d" in shown
 
 
 def test_records_that_waited_already_are_counted_and_no_rule_is_guessed(

@@ -62,7 +62,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 22
+        assert len(rows) == 23
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -105,6 +105,9 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "DELETE FROM approval_decision",
         "UPDATE approver_key SET public_key = ''",
         "DELETE FROM approver_key",
+        "UPDATE flag_share SET flag = 'x'",
+        "DELETE FROM flag_share",
+        "UPDATE flag_setting SET weakened = true",
         "SELECT report FROM quarantine",
         "SELECT sealed FROM quarantine_record",
         "DELETE FROM quarantine_record",
@@ -279,6 +282,7 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             ("INSERT INTO removed_range VALUES ($1, 1, 1, '')", ()),
             ("INSERT INTO retention_mark VALUES ($1, 1, 1)", ()),
             ("INSERT INTO anchor_waiting VALUES ($1, 1, '')", ()),
+            ("INSERT INTO flag_setting VALUES ($1, 'contracts', false, NULL, now(), 'p')", ()),
             (_OUTBOX, (bytes(64),)),
             (_ENTRY, (bytes(64), next(_indexes))),
         ):

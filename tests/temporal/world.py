@@ -26,6 +26,7 @@ from intelgraph.temporal.catalogues import Catalogues
 from intelgraph.temporal.commit_watch import CommitWatch
 from intelgraph.temporal.entities import EntityReader
 from intelgraph.temporal.feed import ChangeFeed
+from intelgraph.temporal.switch import TemporalSwitch
 from intelgraph.temporal.verify import LogVerifier
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 from tests.parts.ledger import TESTER
@@ -87,6 +88,10 @@ class World:
     ledger: Ledger
     unserved: dict[str, Exception] = field(default_factory=dict)
     """What the feed is told of tenants that are not to be served any more."""
+    warned: set[UUID] = field(default_factory=set)
+    """Tenants whose contracts only warn."""
+    past_off: set[UUID] = field(default_factory=set)
+    """Tenants whose past is not served."""
 
     def __post_init__(self) -> None:
         self.watch = CommitWatch(self.database)
@@ -99,14 +104,22 @@ class World:
             self.registry.get,
             self.watch.committed,
             self.ledger,
+            self.warned.__contains__,
         )
+        switch = TemporalSwitch(self.past_off.__contains__)
         self.unsealer = Unsealer(self.keys)
         self.catalogues = Catalogues(self.contracts)
         self.entities = EntityReader(
-            self.database, self.contracts, self.unsealer, self.catalogues, self.keystore
+            self.database, self.contracts, self.unsealer, self.catalogues, self.keystore, switch
         )
         self.feed = ChangeFeed(
-            self.database, self.unsealer, self.catalogues, self.keystore, self.watch, self._served
+            self.database,
+            self.unsealer,
+            self.catalogues,
+            self.keystore,
+            self.watch,
+            self._served,
+            switch,
         )
         self.verifier = LogVerifier(self.database, self.unsealer, self.catalogues, self.keystore)
 

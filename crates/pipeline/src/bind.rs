@@ -13,7 +13,7 @@ use crate::copy::{self, CHANGE_COLUMNS, ChangeRow, HEADER, OpenField, TRAILER};
 use crate::error::PipelineError;
 use crate::group::{Change, Group, Part, Place, Unsealed};
 use crate::heads::Moved;
-use crate::quarantine::{ENTRY_COLUMNS, RECORD_COLUMNS};
+use crate::quarantine::{ENTRY_COLUMNS, RECORD_COLUMNS, write_stored};
 use crate::wire::{Ack, AckResponse};
 
 /// The tenant's clock row, as it was locked.
@@ -58,8 +58,10 @@ pub struct Outcomes {
     pub unchanged: u64,
     /// In the log already.
     pub duplicate: u64,
-    /// In breach of the contract.
+    /// In breach of the contract, and not stored.
     pub quarantined: u64,
+    /// Of the changes that are written, those in breach of the contract.
+    pub warned: u64,
 }
 
 /// Rows of one table.
@@ -122,6 +124,9 @@ impl Group {
             let recorded_us = binding.recorded_us.max(clock.now_us);
             let (quarantine_id, added) = quarantine.write(part, recorded_us);
             quarantining.push(added);
+            if let Some(stored) = &part.stored {
+                write_stored(&part.batch, stored, first, recorded_us, &mut quarantine.entries);
+            }
             let ack = ack(part, first, recorded_us, quarantine_id);
             outcomes.add(&ack);
             replies.push(AckResponse { ack: Some(ack) }.encode_to_vec());
@@ -144,6 +149,7 @@ impl Outcomes {
         self.unchanged += u64::from(ack.unchanged);
         self.duplicate += u64::from(ack.duplicate);
         self.quarantined += u64::from(ack.quarantined);
+        self.warned += u64::from(ack.warned);
     }
 }
 
@@ -247,7 +253,7 @@ impl Binding {
     }
 }
 
-/// Rows of the group's quarantine entries.
+/// Rows of the group's entries on what breaks the contract.
 struct QuarantineRows {
     /// Fingerprints that wait already, here or in the table, with their entry.
     waiting: HashMap<[u8; 32], Uuid>,
@@ -289,10 +295,13 @@ impl QuarantineRows {
             return vec![];
         }
         let parts = |rows| vec![rows, TRAILER.to_vec()];
-        vec![
-            Table { name: "quarantine", columns: &ENTRY_COLUMNS, parts: parts(self.entries) },
-            Table { name: "quarantine_record", columns: &RECORD_COLUMNS, parts: parts(self.records) },
-        ]
+        let mut tables =
+            vec![Table { name: "quarantine", columns: &ENTRY_COLUMNS, parts: parts(self.entries) }];
+        if self.records.len() > HEADER.len() {
+            let parts = parts(self.records);
+            tables.push(Table { name: "quarantine_record", columns: &RECORD_COLUMNS, parts });
+        }
+        tables
     }
 }
 
@@ -310,5 +319,7 @@ fn ack(part: &Part, first: u64, recorded_us: i64, quarantine_id: Option<Uuid>) -
         recorded_us,
         quarantine_id: quarantine_id.map(|id| id.to_string()).unwrap_or_default(),
         credit_bytes: part.batch.size() as u64,
+        warned: part.stored.as_ref().map_or(0, |stored| stored.len() as u32),
+        stored_id: part.stored.as_ref().map(|stored| stored.id.to_string()).unwrap_or_default(),
     }
 }

@@ -11,6 +11,10 @@
 //!
 //! Where retention took the chain and left late versions, h is the time of the newest of them, and there is no
 //! content to compare with: what is newer begins a chain, a delete too if that version says that the entity is there.
+//!
+//! Where the batch's contract only warns, a conflict is stored as if the contract did not say `dedupe`, with a warning,
+//! and so is a record that breaks the contract otherwise.
+//!
 //! A record without an event time is true from its recording on, so it is always newer. A delete has the content
 //! "nothing". Deleting what is not there is unchanged, unless it is late.
 
@@ -19,7 +23,8 @@ use std::sync::{Arc, PoisonError};
 use intelgraph_contract::Report;
 use intelgraph_envelope::{Context, EnvelopeError, IndexKey, Purpose, SealBatch, TenantId, reserve_header};
 use intelgraph_temporal::{
-    Hash, Head, Operation, Outcome, SALT_LEN, Salt, absence, commitment, needs_snapshot, write_snapshot,
+    Hash, Head, Operation, Outcome, REPORT_OVERHEAD, SALT_LEN, Salt, absence, commitment, needs_snapshot,
+    write_report, write_snapshot,
 };
 use zeroize::Zeroizing;
 
@@ -30,6 +35,7 @@ use crate::group::{Change, Group, Part, Place, Unsealed};
 use crate::heads::{Content, EntityKey, Entry, Heads, ValidAt};
 use crate::prepare::{Item, ItemContent, Prepared, Rejected};
 use crate::quarantine::Quarantine;
+use crate::warning::{Enforcement, Warned, Warning};
 use crate::workbench::Workbench;
 
 /// What came of diffing a group.
@@ -102,6 +108,13 @@ pub(crate) fn seal_bounds(heads: &Heads, batches: &[Arc<Prepared>]) -> (u64, u64
             .filter_map(|(_, entry)| entry.as_ref()?.head.as_ref().map(Head::weight))
             .sum();
         bytes += 4 * (batch.size() + old + fetched) as u64 + 256 * u64::from(batch.records()) + REPORT_BYTES;
+        if batch.enforcement == Enforcement::Warn {
+            messages += 1;
+            let reports: usize =
+                batch.warnings.iter().map(|warning| warning.json.len() + REPORT_OVERHEAD).sum();
+            let conflicts = batch.items.len() as u64 * (Warning::conflict_bytes(batch));
+            bytes += reports as u64 + conflicts + REPORT_BYTES;
+        }
     }
     (messages, bytes)
 }
@@ -123,6 +136,8 @@ pub(crate) struct GroupDiffer<'a> {
     pub unsealed: Zeroizing<Vec<u8>>,
     pub pinned: Vec<EntityKey>,
     pub consulted: Vec<EntityKey>,
+    /// What of the batch that is diffed is stored with a warning.
+    pub warned: Option<Warned>,
 }
 
 /// What came of one record.
@@ -204,8 +219,10 @@ impl GroupDiffer<'_> {
         }
         *supplied = Supplied::default();
         let quarantine = self.quarantine(batch, &conflicts)?;
+        let stored =
+            self.warned.take().map(|warned| warned.seal(batch, first, &mut self.seal)).transpose()?;
         let batch = Arc::clone(batch);
-        Ok(Part { batch, changes: first..self.changes.len(), unchanged, duplicate, quarantine })
+        Ok(Part { batch, changes: first..self.changes.len(), unchanged, duplicate, quarantine, stored })
     }
 
     fn record(
@@ -217,7 +234,7 @@ impl GroupDiffer<'_> {
         let before = self.before(&item.key);
         let Some(before) = before else {
             return match item.content {
-                ItemContent::Upsert(_) => self.advance(batch, item, None),
+                ItemContent::Upsert(_) => self.advance(batch, item, None, batch.warning(item)),
                 ItemContent::Delete => Ok(Verdict::Unchanged),
             };
         };
@@ -227,7 +244,7 @@ impl GroupDiffer<'_> {
             // The head is about to be recorded as true from then; an event time cannot be put after that with
             // certainty. Stored whole it is right wherever it falls.
             (Some(at), ValidAt::Recording) => self.late(batch, item, at, supplied),
-            _ => self.advance(batch, item, Some(before)),
+            _ => self.advance(batch, item, Some(before), batch.warning(item)),
         }
     }
 
@@ -275,10 +292,11 @@ impl GroupDiffer<'_> {
         if same_as_head || self.versions_at(item, at, supplied).contains(&content) {
             return Ok(Verdict::Duplicate);
         }
-        if batch.stream.contract.document().sla.dedupe {
-            return Ok(Verdict::Conflict);
+        match conflict(batch, item) {
+            Conflict::Not => self.advance(batch, item, Some(before), batch.warning(item)),
+            Conflict::Stored(warning) => self.advance(batch, item, Some(before), Some(&warning)),
+            Conflict::Quarantined => Ok(Verdict::Conflict),
         }
-        self.advance(batch, item, Some(before))
     }
 
     /// A record older than the head.
@@ -294,9 +312,12 @@ impl GroupDiffer<'_> {
         if versions.contains(&content) {
             return Ok(Verdict::Duplicate);
         }
-        if !versions.is_empty() && batch.stream.contract.document().sla.dedupe {
-            return Ok(Verdict::Conflict);
-        }
+        let conflict = if versions.is_empty() { Conflict::Not } else { conflict(batch, item) };
+        let warning = match &conflict {
+            Conflict::Not => batch.warning(item),
+            Conflict::Stored(warning) => Some(warning),
+            Conflict::Quarantined => return Ok(Verdict::Conflict),
+        };
         let operation = if content.is_some() { Operation::LateUpsert } else { Operation::LateDelete };
         let version = versions.len() as u32 + 1;
         let change = self.change(batch, item, version, operation);
@@ -304,7 +325,7 @@ impl GroupDiffer<'_> {
         let sealed = OpenField::open(&mut self.rows);
         let plaintext = reserve_header(&mut self.rows);
         let salt = self.salt()?;
-        self.rows.extend_from_slice(&salt);
+        begin_change(&salt, warning, &mut self.rows);
         match item.content {
             ItemContent::Upsert(root) => {
                 let seed = self.index_key.content_hash_seed();
@@ -319,6 +340,7 @@ impl GroupDiffer<'_> {
         copy::null(&mut self.rows);
         let place = Place::Sealed { row, valid_at: at };
         self.changes.push(Change { key: item.key, operation, commitment, place });
+        self.note(batch, warning);
         self.heads.add_late(item.key, self.ticket, at, content);
         Ok(Verdict::Accepted)
     }
@@ -329,6 +351,7 @@ impl GroupDiffer<'_> {
         batch: &Prepared,
         item: &Item,
         before: Option<Before>,
+        warning: Option<&Warning>,
     ) -> Result<Verdict, PipelineError> {
         let exists = before.as_ref().is_some_and(|before| before.exists);
         let late_only = before.as_ref().is_some_and(|before| before.late_only);
@@ -339,9 +362,10 @@ impl GroupDiffer<'_> {
             ItemContent::Delete => return Ok(Verdict::Unchanged),
         };
         let version = before.as_ref().map_or(0, |before| before.version) + 1;
+        let step = Step { version, operation, before: before.as_ref(), warning };
         let link = match item.valid_at {
-            Some(at) => self.link_sealed(batch, item, version, operation, &before, at)?,
-            None => self.link_unsealed(batch, item, version, operation, &before)?,
+            Some(at) => self.link_sealed(batch, item, &step, at)?,
+            None => self.link_unsealed(batch, item, &step)?,
         };
         let Some(link) = link else { return Ok(Verdict::Unchanged) };
         let content = item.valid_at.map(|at| {
@@ -354,13 +378,15 @@ impl GroupDiffer<'_> {
             commitment: link.commitment,
             place: link.place,
         });
+        self.note(batch, warning);
         let entry = Entry {
             head: link.head,
             version,
             valid_at: item.valid_at.map_or(ValidAt::Recording, ValidAt::At),
             since_base: link.since_base,
             diff_bytes: link.diff_bytes,
-            contract_id: batch.stream.contract_id,
+            // What was stored with a warning is nothing that the next record could lean on.
+            contract_id: if warning.is_none() { batch.stream.contract_id } else { 0 },
             late_only: false,
         };
         let committed = before.and_then(|before| before.committed);
@@ -373,18 +399,17 @@ impl GroupDiffer<'_> {
         &mut self,
         batch: &Prepared,
         item: &Item,
-        version: u32,
-        operation: Operation,
-        before: &Option<Before>,
+        step: &Step<'_>,
         at: i64,
     ) -> Result<Option<Link>, PipelineError> {
+        let Step { version, operation, before, warning } = *step;
         let start = self.rows.len();
         let change = self.change(batch, item, version, operation);
         let row = ChangeRow::open(&mut self.rows, &change);
         let sealed = OpenField::open(&mut self.rows);
         let plaintext = reserve_header(&mut self.rows);
         let salt = self.salt()?;
-        self.rows.extend_from_slice(&salt);
+        begin_change(&salt, warning, &mut self.rows);
         let mut rows = std::mem::take(&mut self.rows);
         let head = self.compare(batch, item, &mut rows);
         self.rows = rows;
@@ -395,9 +420,9 @@ impl GroupDiffer<'_> {
             }
             Compared::Now(head) => head,
         };
-        let diff = &self.rows[plaintext + SALT_LEN..];
-        let commitment = commitment(&salt, diff);
-        let base = Base::after(operation, before, diff.len(), head.as_ref());
+        let said = &self.rows[plaintext + SALT_LEN..];
+        let commitment = commitment(&salt, said);
+        let base = Base::after(operation, before, said.len(), head.as_ref());
         let context = self.context(batch, item, version, operation, at);
         self.seal.seal_in_place(&context, &mut self.rows, plaintext)?;
         sealed.close(&mut self.rows);
@@ -422,14 +447,13 @@ impl GroupDiffer<'_> {
         &mut self,
         batch: &Prepared,
         item: &Item,
-        version: u32,
-        operation: Operation,
-        before: &Option<Before>,
+        step: &Step<'_>,
     ) -> Result<Option<Link>, PipelineError> {
+        let Step { version, operation, before, warning } = *step;
         let mut unsealed = std::mem::replace(&mut self.unsealed, Zeroizing::new(Vec::new()));
         let start = unsealed.len();
         let salt = self.salt()?;
-        unsealed.extend_from_slice(&salt);
+        begin_change(&salt, warning, &mut unsealed);
         let head = self.compare(batch, item, &mut unsealed);
         self.unsealed = unsealed;
         let head = match head? {
@@ -440,9 +464,9 @@ impl GroupDiffer<'_> {
             Compared::Now(head) => head,
         };
         let change = start..self.unsealed.len();
-        let diff = &self.unsealed[start + SALT_LEN..];
-        let commitment = commitment(&salt, diff);
-        let base = Base::after(operation, before, diff.len(), head.as_ref());
+        let said = &self.unsealed[start + SALT_LEN..];
+        let commitment = commitment(&salt, said);
+        let base = Base::after(operation, before, said.len(), head.as_ref());
         let snapshot = base.snapshot.then(|| {
             let start = self.unsealed.len();
             write_snapshot(head.as_ref(), &mut self.unsealed);
@@ -514,10 +538,16 @@ impl GroupDiffer<'_> {
             rejected.push(Rejected { index: item.index, bytes: batch.span(value.raw()) });
         }
         rejected.sort_by_key(|rejected| rejected.index);
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id).map_err(|_| EnvelopeError::EntropyUnavailable)?;
-        let id = uuid::Builder::from_random_bytes(id).into_uuid();
-        Quarantine::seal(batch, &rejected, &report, self.index_key, id, &mut self.seal).map(Some)
+        Quarantine::seal(batch, &rejected, &report, self.index_key, &mut self.seal).map(Some)
+    }
+
+    /// Notes that the last change stores a record with a warning.
+    #[inline]
+    fn note(&mut self, batch: &Prepared, warning: Option<&Warning>) {
+        if let Some(warning) = warning {
+            let change = self.changes.len() - 1;
+            self.warned.get_or_insert_with(|| Warned::new(batch)).add(change, warning);
+        }
     }
 
     fn change<'k>(
@@ -572,6 +602,42 @@ impl GroupDiffer<'_> {
 
 const SALT_BLOCK: usize = 256;
 
+/// What becomes of a record that says something else of a time than a version that the log has.
+enum Conflict {
+    /// It is a correction.
+    Not,
+    /// It is one, though the contract wants one content per event time.
+    Stored(Warning),
+    Quarantined,
+}
+
+fn conflict(batch: &Prepared, item: &Item) -> Conflict {
+    match batch.enforcement {
+        _ if !batch.stream.contract.document().sla.dedupe => Conflict::Not,
+        Enforcement::Enforce => Conflict::Quarantined,
+        Enforcement::Warn => Conflict::Stored(Warning::of_conflict(batch, item, batch.warning(item))),
+    }
+}
+
+/// Writes what of a change precedes its diff.
+#[inline]
+fn begin_change(salt: &Salt, warning: Option<&Warning>, out: &mut Vec<u8>) {
+    out.extend_from_slice(salt);
+    if let Some(warning) = warning {
+        write_report(&warning.json, out);
+    }
+}
+
+/// How a record extends its entity's chain.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    version: u32,
+    operation: Operation,
+    /// The chain until then; `None` for an entity without versions.
+    before: Option<&'a Before>,
+    warning: Option<&'a Warning>,
+}
+
 enum Compared {
     Same,
     /// The head that the entity now has.
@@ -594,14 +660,14 @@ struct Base {
 }
 
 impl Base {
-    fn after(operation: Operation, before: &Option<Before>, diff_len: usize, head: Option<&Head>) -> Self {
+    fn after(operation: Operation, before: Option<&Before>, said_len: usize, head: Option<&Head>) -> Self {
         let (Some(before), false) = (before, operation == Operation::Insert) else {
             return Self { since_base: 0, diff_bytes: 0, snapshot: false };
         };
         if before.is_without_chain() {
             return Self { since_base: 0, diff_bytes: 0, snapshot: true };
         }
-        let (since_base, diff_bytes) = (before.since_base + 1, before.diff_bytes + diff_len as u64);
+        let (since_base, diff_bytes) = (before.since_base + 1, before.diff_bytes + said_len as u64);
         let snapshot =
             head.is_some_and(|head| needs_snapshot(u32::from(since_base), diff_bytes, head.json().len()));
         if snapshot {

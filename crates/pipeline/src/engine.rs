@@ -17,6 +17,7 @@ use crate::group::Group;
 use crate::heads::{EntityKey, Heads};
 use crate::prepare::{self, BatchLimits, Prepared, Source};
 use crate::stream::Stream;
+use crate::warning::Enforcement;
 use crate::workbench::Workbenches;
 
 /// Limits of a process.
@@ -128,7 +129,8 @@ impl Engine {
         }
     }
 
-    /// Decodes, parses and checks a batch. `now_us` is the time of receipt in microseconds since the Unix epoch.
+    /// Decodes, parses and checks a batch. `now_us` is the time of receipt in microseconds since the Unix epoch;
+    /// `enforcement` is what becomes of the batch's records that break the contract.
     ///
     /// # Errors
     /// [`PipelineError::Wire`], [`PipelineError::TooManyRecords`], [`PipelineError::Key`],
@@ -137,13 +139,15 @@ impl Engine {
         &self,
         stream: Arc<Stream>,
         frame: Source,
+        enforcement: Enforcement,
         now_us: i64,
         now: Tick,
     ) -> Result<Arc<Prepared>, PipelineError> {
         let index_key = self.keystore.index_key(stream.tenant, now)?;
         let tenant = self.tenant(stream.tenant)?;
         self.workbenches.with(|bench| {
-            let mut batch = prepare::read(bench, stream, frame, &index_key, self.limits.batch, now_us)?;
+            let mut batch =
+                prepare::read(bench, stream, frame, &index_key, self.limits.batch, enforcement, now_us)?;
             let vouched = {
                 let tenant = self.leased(&tenant, batch.stream.tenant, now)?;
                 prepare::vouched(&tenant.heads, &batch, bench)
@@ -205,6 +209,7 @@ impl Engine {
                 unsealed: Zeroizing::default(),
                 pinned: Vec::new(),
                 consulted: Vec::new(),
+                warned: None,
             };
             let group = differ.run(batches, &known, tenant.generation);
             if group.is_err() {

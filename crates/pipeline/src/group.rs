@@ -12,6 +12,7 @@ use crate::copy::ChangeRow;
 use crate::heads::EntityKey;
 use crate::prepare::Prepared;
 use crate::quarantine::Quarantine;
+use crate::warning::StoredEntry;
 
 /// What [`Engine::diff`](crate::Engine::diff) made of some batches.
 pub struct Group {
@@ -42,6 +43,8 @@ pub(crate) struct Part {
     pub unchanged: u32,
     pub duplicate: u32,
     pub quarantine: Option<Quarantine>,
+    /// What of its changes breaks the contract.
+    pub stored: Option<StoredEntry>,
 }
 
 /// A change that is to get its `seq`.

@@ -78,7 +78,8 @@ pub struct Entry {
     pub since_base: u16,
     /// Bytes of diffs since the last base.
     pub diff_bytes: u64,
-    /// The contract, by its number, that the document satisfied; 0 if that is not known.
+    /// The contract, by its number, that the document satisfied; 0 if that is not known, or if it satisfied none and
+    /// was stored with a warning.
     pub contract_id: i32,
     /// Whether retention took the chain, and a late version that it left says that the entity is there. Then the
     /// version is 0, and `valid_at` that of the newest late one.

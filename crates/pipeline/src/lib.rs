@@ -2,7 +2,8 @@
 //!
 //! A batch crosses into this crate a fixed number of times:
 //! - [`Engine::prepare`]: decode, parse, entity key, event time, contract. Fields that equal those of a head
-//!   which passed the same contract are not validated again;
+//!   which passed the same contract are not validated again. A record that breaks it is put aside, or goes on with a
+//!   warning where the tenant's contracts only warn;
 //! - [`Engine::plan_fetch`]: which heads and late look-ups only the database can answer, for one query;
 //! - [`Engine::diff`]: a group of batches against the heads as all groups before it leave them; sealed rows;
 //! - [`Group::bind`]: under the tenant's clock row: `seq`, times, leaves, frontier;
@@ -31,6 +32,7 @@ mod read;
 mod retention;
 mod sealed_messages;
 mod stream;
+mod warning;
 pub mod wire;
 mod workbench;
 
@@ -49,3 +51,4 @@ pub use retention::{
 };
 pub use sealed_messages::{MessagesToOpen, MessagesToSeal, RequestError, TravellingKey};
 pub use stream::Stream;
+pub use warning::Enforcement;

@@ -321,7 +321,7 @@ fn opened_leaf(
         operation: row.operation,
         valid_at_us: row.valid_at,
     };
-    Ok(entry.leaf(&commitment(change.salt, change.diff)))
+    Ok(entry.leaf(&commitment(change.salt, change.committed)))
 }
 
 /// The changes under the first subtree in which two trees of one size differ.

@@ -11,7 +11,7 @@ use hashbrown::HashSet;
 use intelgraph_envelope::{
     Context, DekId, Envelope, EnvelopeError, Keystore, OpeningKey, Purpose, TenantId, Tick,
 };
-use intelgraph_temporal::{ChainRow, Hash, Head, Operation, rebuild};
+use intelgraph_temporal::{ChainRow, ChangePlaintext, Hash, Head, Operation, rebuild};
 use zeroize::Zeroizing;
 
 use crate::copy::unix_us;
@@ -206,6 +206,8 @@ pub(crate) struct Rebuilt {
     pub head: Option<Head>,
     /// Bytes of the changes after the base.
     pub diff_bytes: u64,
+    /// Whether the last row stores a record that breaks its contract.
+    pub warned: bool,
 }
 
 /// Rebuilds the document that the last of `rows` led to; the first is its base.
@@ -242,7 +244,9 @@ pub(crate) fn rebuild_chain(
     let newest = rows.last().map_or(0, |row| row.seq);
     let head = rebuild(&links, seed)
         .map_err(|_| PipelineError::Corrupt { seq: newest, fault: Corruption::Chain })?;
-    Ok(Rebuilt { head, diff_bytes })
+    let newest = opened.last().and_then(|(_, change, _)| ChangePlaintext::parse(change).ok());
+    let warned = newest.is_some_and(|change| change.report.is_some());
+    Ok(Rebuilt { head, diff_bytes, warned })
 }
 
 /// The stored leaf of a row, if it has a leaf's length.

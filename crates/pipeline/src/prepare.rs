@@ -13,6 +13,7 @@ use crate::error::PipelineError;
 use crate::fetch::Supplied;
 use crate::heads::{EntityKey, Heads};
 use crate::stream::Stream;
+use crate::warning::{Enforcement, Warning};
 use crate::wire::{Frame, Record, Records};
 use crate::workbench::Workbench;
 
@@ -37,11 +38,17 @@ pub struct Prepared {
     pub(crate) items: Vec<Item>,
     pub(crate) rejected: Vec<Rejected>,
     pub(crate) report: Report,
+    /// What becomes of records that break the contract.
+    pub(crate) enforcement: Enforcement,
+    /// Items that break the contract and are stored all the same, by index.
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) supplied: Mutex<Supplied>,
     records: u32,
+    limits: BatchLimits,
 }
 
-/// A record that satisfies its contract.
+/// A record that is to be compared with what is known of its entity: it satisfies its contract, or the batch has a
+/// warning about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Item {
     /// Its index in the batch.
@@ -58,7 +65,7 @@ pub(crate) enum ItemContent {
     Delete,
 }
 
-/// A record that breaks its contract.
+/// A record that breaks its contract and is not stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Rejected {
     /// Its index in the batch.
@@ -96,6 +103,18 @@ impl Prepared {
         self.tape.value(self.bytes(), root)
     }
 
+    /// What is wrong with an item, if anything is.
+    #[inline]
+    pub(crate) fn warning(&self, item: &Item) -> Option<&Warning> {
+        let found = self.warnings.binary_search_by_key(&item.index, |warning| warning.index);
+        found.ok().map(|position| &self.warnings[position])
+    }
+
+    /// A report on nothing yet, within the bounds of this batch's.
+    pub(crate) fn empty_report(&self) -> Report {
+        Report::new(&self.stream.contract, self.limits.report)
+    }
+
     /// Where `part`, a slice of the frame, stands in it.
     pub(crate) fn span(&self, part: &[u8]) -> Range<usize> {
         span(self.bytes(), part)
@@ -118,6 +137,7 @@ pub(crate) fn read(
     source: Source,
     index_key: &IndexKey,
     limits: BatchLimits,
+    enforcement: Enforcement,
     now_us: i64,
 ) -> Result<Prepared, PipelineError> {
     let bytes = (*source).as_ref();
@@ -145,8 +165,20 @@ pub(crate) fn read(
         records += 1;
     }
     let Reading { tape, items, rejected, report, .. } = reading;
-    let supplied = Mutex::default();
-    Ok(Prepared { stream, source, sequence, tape, items, rejected, report, supplied, records })
+    Ok(Prepared {
+        stream,
+        source,
+        sequence,
+        tape,
+        items,
+        rejected,
+        report,
+        enforcement,
+        warnings: Vec::new(),
+        supplied: Mutex::default(),
+        records,
+        limits,
+    })
 }
 
 struct Reading<'a> {
@@ -224,7 +256,7 @@ impl Reading<'_> {
 }
 
 /// Which records the heads vouch for: all that changed against a head that passed the same contract satisfies
-/// it. The rest is left to be validated in full.
+/// it. The rest is left to be validated in full. A head that was stored with a warning passed nothing.
 ///
 /// Sound with any version of the entity, not only the newest: a field-local rule holds of a field whatever the
 /// other fields are, and the contract says itself whether all its rules are of that kind.
@@ -249,7 +281,7 @@ pub(crate) fn vouched(heads: &Heads, batch: &Prepared, bench: &mut Workbench) ->
         .collect()
 }
 
-/// Validates in full what nobody vouched for, and takes what fails out of the batch.
+/// Validates in full what nobody vouched for. What fails is taken out of the batch, or noted with a warning.
 pub(crate) fn validate(batch: &mut Prepared, vouched: &[bool]) {
     let contract = Arc::clone(&batch.stream.contract);
     let mut items = std::mem::take(&mut batch.items);
@@ -261,7 +293,14 @@ pub(crate) fn validate(batch: &mut Prepared, vouched: &[bool]) {
         if vouched.get(position - 1) == Some(&true) || contract.is_valid(value) {
             return true;
         }
-        contract.explain(u64::from(item.index), value, &mut batch.report);
+        let index = u64::from(item.index);
+        if batch.enforcement == Enforcement::Warn {
+            let mut report = Report::new(&contract, batch.limits.report);
+            contract.explain(index, value, &mut report);
+            batch.warnings.push(Warning::new(item.index, report));
+            return true;
+        }
+        contract.explain(index, value, &mut batch.report);
         batch
             .rejected
             .push(Rejected { index: item.index, bytes: span((*batch.source).as_ref(), value.raw()) });

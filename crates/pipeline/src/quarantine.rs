@@ -1,7 +1,8 @@
-//! Records that break their contract, sealed like any data, with the report on them.
+//! Entries about records that break their contract: sealed like any data, with the report on them. An entry is of one
+//! batch, and of the records that wait, or of those that were stored all the same (see [`crate::warning`]).
 
 use intelgraph_contract::Report;
-use intelgraph_envelope::{Context, IndexKey, Keystore, Purpose, SealBatch, TenantId, Tick};
+use intelgraph_envelope::{Context, EnvelopeError, IndexKey, Keystore, Purpose, SealBatch, TenantId, Tick};
 use uuid::Uuid;
 
 use crate::copy;
@@ -9,9 +10,10 @@ use crate::error::PipelineError;
 use crate::opening::Opener;
 use crate::prepare::{Prepared, Rejected};
 use crate::read::Encoded;
+use crate::warning::StoredEntry;
 
-/// Columns of an entry's row, in the order in which [`Quarantine::write`] writes them.
-pub const ENTRY_COLUMNS: [&str; 10] = [
+/// Columns of an entry's row, in the order in which [`write_entry`] writes them.
+pub const ENTRY_COLUMNS: [&str; 11] = [
     "tenant_id",
     "quarantine_id",
     "dataset_id",
@@ -22,6 +24,7 @@ pub const ENTRY_COLUMNS: [&str; 10] = [
     "recorded",
     "state",
     "report",
+    "changes",
 ];
 /// Columns of a record's row, likewise.
 pub const RECORD_COLUMNS: [&str; 5] = ["tenant_id", "fingerprint", "quarantine_id", "record_index", "sealed"];
@@ -46,7 +49,6 @@ impl Quarantine {
         rejected: &[Rejected],
         report: &Report,
         index_key: &IndexKey,
-        id: Uuid,
         seal: &mut SealBatch,
     ) -> Result<Self, PipelineError> {
         let stream = batch.stream();
@@ -61,11 +63,8 @@ impl Quarantine {
                 Ok(QuarantinedRecord { index: rejected.index, fingerprint, sealed })
             })
             .collect::<Result<_, PipelineError>>()?;
-        let mut sealed_report = Vec::new();
-        let name = id.as_bytes();
-        let context = context(stream.tenant, stream.dataset(), name, Purpose::QuarantineReport);
-        seal.seal(&context, &report.to_json(), &mut sealed_report)?;
-        Ok(Self { id, report: sealed_report, records })
+        let (id, report) = seal_report(batch, report, seal)?;
+        Ok(Self { id, report, records })
     }
 
     /// Number of records.
@@ -101,19 +100,73 @@ impl Quarantine {
         if count == 0 {
             return 0;
         }
-        copy::row(entries, 10);
-        copy::field(entries, stream.tenant.as_bytes());
-        copy::field(entries, self.id.as_bytes());
-        copy::field(entries, &stream.dataset_id.to_be_bytes());
-        copy::field(entries, &stream.contract_id.to_be_bytes());
-        copy::field(entries, &stream.stream_no.to_be_bytes());
-        copy::field(entries, &batch.sequence().to_be_bytes());
-        copy::field(entries, &count.to_be_bytes());
-        copy::field(entries, &copy::timestamp(recorded_us));
-        copy::field(entries, b"quarantined");
-        copy::field(entries, &self.report);
+        let entry =
+            Entry { id: self.id, records: count, state: b"quarantined", report: &self.report, changes: &[] };
+        write_entry(batch, &entry, recorded_us, entries);
         count
     }
+}
+
+/// Appends the entry on what a batch stores though it breaks the contract; `first` is the `seq` of the batch's first
+/// change. Its records are the changes.
+pub(crate) fn write_stored(
+    batch: &Prepared,
+    stored: &StoredEntry,
+    first: u64,
+    recorded_us: i64,
+    entries: &mut Vec<u8>,
+) {
+    let entry = Entry {
+        id: stored.id,
+        records: stored.len() as u32,
+        state: b"stored",
+        report: &stored.report,
+        changes: &stored.seqs(first),
+    };
+    write_entry(batch, &entry, recorded_us, entries);
+}
+
+/// What of an entry's row does not follow from its batch.
+struct Entry<'a> {
+    id: Uuid,
+    records: u32,
+    state: &'a [u8],
+    /// Sealed.
+    report: &'a [u8],
+    /// The `seq` of each change that it is about, 8 bytes each.
+    changes: &'a [u8],
+}
+
+fn write_entry(batch: &Prepared, entry: &Entry<'_>, recorded_us: i64, entries: &mut Vec<u8>) {
+    let stream = batch.stream();
+    copy::row(entries, 11);
+    copy::field(entries, stream.tenant.as_bytes());
+    copy::field(entries, entry.id.as_bytes());
+    copy::field(entries, &stream.dataset_id.to_be_bytes());
+    copy::field(entries, &stream.contract_id.to_be_bytes());
+    copy::field(entries, &stream.stream_no.to_be_bytes());
+    copy::field(entries, &batch.sequence().to_be_bytes());
+    copy::field(entries, &entry.records.to_be_bytes());
+    copy::field(entries, &copy::timestamp(recorded_us));
+    copy::field(entries, entry.state);
+    copy::field(entries, entry.report);
+    copy::field(entries, entry.changes);
+}
+
+/// Seals a report on records of `batch` as that of a new entry. Gives the entry's identifier and the sealed report.
+pub(crate) fn seal_report(
+    batch: &Prepared,
+    report: &Report,
+    seal: &mut SealBatch,
+) -> Result<(Uuid, Vec<u8>), PipelineError> {
+    let mut id = [0; 16];
+    aws_lc_rs::rand::fill(&mut id).map_err(|_| EnvelopeError::EntropyUnavailable)?;
+    let id = uuid::Builder::from_random_bytes(id).into_uuid();
+    let stream = batch.stream();
+    let context = context(stream.tenant, stream.dataset(), id.as_bytes(), Purpose::QuarantineReport);
+    let mut sealed = Vec::new();
+    seal.seal(&context, &report.to_json(), &mut sealed)?;
+    Ok((id, sealed))
 }
 
 /// Opens what of entry `id` is sealed: the report first, then the records, each with its fingerprint.

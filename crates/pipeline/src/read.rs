@@ -139,10 +139,21 @@ impl<'a> LogReader<'a> {
     /// [`PipelineError::Corrupt`], [`PipelineError::Unreadable`], [`PipelineError::Key`].
     pub fn version(&mut self, rows: &[u8]) -> Result<Encoded, PipelineError> {
         let mut out = Encoded::default();
-        if let Some((row, document)) = self.rebuilt(&Rows::all(rows, Fields::Version)?)? {
-            self.put_version(1, &row, document.as_ref(), &mut out)?;
+        if let Some(version) = self.rebuilt(&Rows::all(rows, Fields::Version)?)? {
+            self.put_version(1, &version, &mut out)?;
         }
         Ok(out)
+    }
+
+    /// The report on the record that the last of `rows` stores, JSON (`ig.report.v1`); `None` if it broke nothing.
+    ///
+    /// # Errors
+    /// As [`version`](Self::version).
+    pub fn report(&mut self, rows: &[u8]) -> Result<Option<Encoded>, PipelineError> {
+        let rows = Rows::all(rows, Fields::Version)?;
+        let Some(newest) = rows.last() else { return Ok(None) };
+        let opened = self.opened(newest)?;
+        Ok(opened.change()?.report.map(|report| Encoded::new(report.to_vec())))
     }
 
     /// `DiffResponse` without `as_of_seq`: both versions, where there were any, and what leads from one to the
@@ -158,17 +169,17 @@ impl<'a> LogReader<'a> {
     ) -> Result<Encoded, PipelineError> {
         let from = self.rebuilt(&Rows::all(from, Fields::Version)?)?;
         let to = self.rebuilt(&Rows::all(to, Fields::Version)?)?;
-        let document = |version: &'_ Option<(Row<'_>, Option<Head>)>| {
-            version.as_ref().and_then(|(_, document)| document.clone())
-        };
-        let diff = difference(document(&from).as_ref(), document(&to).as_ref(), contract, self.seed)?;
+        fn document<'v>(version: &'v Option<Version<'_>>) -> Option<&'v Head> {
+            version.as_ref().and_then(|version| version.document.as_ref())
+        }
+        let diff = difference(document(&from), document(&to), contract, self.seed)?;
         let (mut patch, mut list) = (Encoded::default(), Encoded::default());
         to_json_patch(&diff, &mut patch)?;
         to_list(&diff, &mut list)?;
         let mut out = Encoded::default();
         for (number, version) in [(1, &from), (2, &to)] {
-            if let Some((row, document)) = version {
-                self.put_version(number, row, document.as_ref(), &mut out)?;
+            if let Some(version) = version {
+                self.put_version(number, version, &mut out)?;
             }
         }
         put(&[(3, Value::Bytes(&patch)), (4, Value::Bytes(&list))], &mut out);
@@ -240,16 +251,18 @@ impl<'a> LogReader<'a> {
         Ok(parts)
     }
 
-    /// The version that the last of `rows` is, and its document; `None` without rows.
-    fn rebuilt<'r>(&mut self, rows: &[Row<'r>]) -> Result<Option<(Row<'r>, Option<Head>)>, PipelineError> {
+    /// The version that the last of `rows` is; `None` without rows.
+    fn rebuilt<'r>(&mut self, rows: &[Row<'r>]) -> Result<Option<Version<'r>>, PipelineError> {
         let Some(newest) = rows.last() else { return Ok(None) };
-        let document = if newest.operation.in_chain() {
-            rebuild_chain(rows, self.catalogue.dataset(newest)?, &mut self.opener, self.seed)?.head
+        let (document, warned) = if newest.operation.in_chain() {
+            let dataset = self.catalogue.dataset(newest)?;
+            let rebuilt = rebuild_chain(rows, dataset, &mut self.opener, self.seed)?;
+            (rebuilt.head, rebuilt.warned)
         } else {
             let opened = self.opened(newest)?;
-            self.of_late(&opened)?
+            (self.of_late(&opened)?, opened.change()?.report.is_some())
         };
-        Ok(Some((*newest, document)))
+        Ok(Some(Version { row: *newest, document, warned }))
     }
 
     fn opened<'r>(&mut self, row: &Row<'r>) -> Result<Opened<'r>, PipelineError> {
@@ -259,7 +272,7 @@ impl<'a> LogReader<'a> {
 
     /// The document of a late version, which is stored whole.
     fn of_late(&self, opened: &Opened<'_>) -> Result<Option<Head>, PipelineError> {
-        apply(None, opened.diff()?, self.seed).map_err(|error| opened.row.corrupt(error))
+        apply(None, opened.change()?.diff, self.seed).map_err(|error| opened.row.corrupt(error))
     }
 
     /// The documents of the chain rows in `page`, newest last; the oldest are left out where together they are
@@ -283,8 +296,8 @@ impl<'a> LogReader<'a> {
                 bytes -= kept.pop_front().flatten().as_ref().map_or(0, Head::weight);
             }
             let Some(next) = wanted.next() else { return Ok(kept) };
-            document =
-                apply(document.as_ref(), next.diff()?, self.seed).map_err(|error| next.row.corrupt(error))?;
+            document = apply(document.as_ref(), next.change()?.diff, self.seed)
+                .map_err(|error| next.row.corrupt(error))?;
         }
     }
 
@@ -295,22 +308,18 @@ impl<'a> LogReader<'a> {
         out: &mut Encoded,
     ) -> Result<(), PipelineError> {
         let mut list = Encoded::default();
-        to_list(opened.diff()?, &mut list).map_err(|error| opened.row.corrupt(error))?;
+        let change = opened.change()?;
+        to_list(change.diff, &mut list).map_err(|error| opened.row.corrupt(error))?;
         let id = Uuid::from_bytes(opened.row.entity).to_string();
-        let version = self.version_fields(&opened.row, &id, document)?;
+        let version = self.version_fields(&opened.row, &id, document, change.report.is_some())?;
         put(&[(1, Value::Message(&[(1, Value::Message(&version)), (2, Value::Bytes(&list))]))], out);
         Ok(())
     }
 
-    fn put_version(
-        &self,
-        number: u8,
-        row: &Row<'_>,
-        document: Option<&Head>,
-        out: &mut Encoded,
-    ) -> Result<(), PipelineError> {
+    fn put_version(&self, number: u8, version: &Version<'_>, out: &mut Encoded) -> Result<(), PipelineError> {
+        let Version { row, document, warned } = version;
         let id = Uuid::from_bytes(row.entity).to_string();
-        put(&[(number, Value::Message(&self.version_fields(row, &id, document)?))], out);
+        put(&[(number, Value::Message(&self.version_fields(row, &id, document.as_ref(), *warned)?))], out);
         Ok(())
     }
 
@@ -320,7 +329,8 @@ impl<'a> LogReader<'a> {
         row: &Row<'_>,
         id: &'v str,
         document: Option<&'v Head>,
-    ) -> Result<[Field<'v>; 9], PipelineError> {
+        warned: bool,
+    ) -> Result<[Field<'v>; 10], PipelineError> {
         let (dataset, digest) = self.catalogue.names(row)?;
         Ok([
             (1, Value::Bytes(id.as_bytes())),
@@ -332,8 +342,18 @@ impl<'a> LogReader<'a> {
             (7, Value::Number(row.valid_at.cast_unsigned())),
             (8, Value::Bytes(digest)),
             (9, Value::Bytes(document.map_or(&[], Head::json))),
+            (10, Value::Number(u64::from(warned))),
         ])
     }
+}
+
+/// A row and what it led to.
+struct Version<'r> {
+    row: Row<'r>,
+    /// `None` after a delete.
+    document: Option<Head>,
+    /// Whether the record broke its contract and was stored all the same.
+    warned: bool,
 }
 
 /// A row and the plaintext of its change.
@@ -343,9 +363,8 @@ struct Opened<'r> {
 }
 
 impl Opened<'_> {
-    fn diff(&self) -> Result<&[u8], PipelineError> {
-        let change = ChangePlaintext::parse(&self.change).map_err(|error| self.row.corrupt(error))?;
-        Ok(change.diff)
+    fn change(&self) -> Result<ChangePlaintext<'_>, PipelineError> {
+        ChangePlaintext::parse(&self.change).map_err(|error| self.row.corrupt(error))
     }
 }
 

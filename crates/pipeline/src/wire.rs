@@ -290,6 +290,12 @@ pub struct Ack {
     /// Credit that flows back, in bytes.
     #[prost(uint64, tag = "10")]
     pub credit_bytes: u64,
+    /// Of the records stored as changes, those that break the contract.
+    #[prost(uint32, tag = "11")]
+    pub warned: u32,
+    /// Names the entry with the report on them, empty if there are none.
+    #[prost(string, tag = "12")]
+    pub stored_id: String,
 }
 
 /// `StreamResponse` of the proto file, with the one arm that is built here.

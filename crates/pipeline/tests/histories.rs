@@ -2,11 +2,14 @@
 //! log is what the same records give one after the other.
 
 mod log;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use intelgraph_pipeline::{Diffed, Engine, Group, Lookups, Outcomes, Prepared, Stream, wire::AckResponse};
+use intelgraph_pipeline::{
+    Diffed, Enforcement, Engine, Group, Lookups, Outcomes, Prepared, Stream, wire::AckResponse,
+};
 use log::{Log, NOW, TENANT};
 use proptest::prelude::*;
 use prost::Message;
@@ -28,8 +31,8 @@ enum Said {
     Is(u32, Option<u8>, u8),
     /// Entity, time.
     Gone(u32, Option<u8>),
-    /// A record that breaks the contract.
-    Wrong,
+    /// A record about entity 1 that breaks the contract in one member, and varies in another.
+    Wrong(u8),
 }
 
 fn said() -> impl Strategy<Value = Said> {
@@ -37,7 +40,7 @@ fn said() -> impl Strategy<Value = Said> {
     prop_oneof![
         8 => (0u32..3, time(), 0u8..3).prop_map(|(id, at, x)| Said::Is(id, at, x)),
         2 => (0u32..3, time()).prop_map(|(id, at)| Said::Gone(id, at)),
-        1 => Just(Said::Wrong),
+        2 => (0u8..3).prop_map(Said::Wrong),
     ]
 }
 
@@ -45,22 +48,23 @@ fn said() -> impl Strategy<Value = Said> {
 #[derive(Debug, Clone)]
 enum Step {
     /// A batch is diffed on what is in flight.
-    Diff(Vec<Said>),
+    Diff(Vec<Said>, Enforcement),
     /// The oldest group in flight commits.
     Commit,
     /// The oldest group's commit fails; all in flight are diffed again, in order.
     Abort,
     /// Another gateway commits a batch.
-    Other(Vec<Said>),
+    Other(Vec<Said>, Enforcement),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let batch = || prop::collection::vec(said(), 1..6);
+    let enforcement = || prop_oneof![Just(Enforcement::Enforce), Just(Enforcement::Warn)];
     let step = prop_oneof![
-        5 => batch().prop_map(Step::Diff),
+        5 => (batch(), enforcement()).prop_map(|(batch, enforcement)| Step::Diff(batch, enforcement)),
         4 => Just(Step::Commit),
         1 => Just(Step::Abort),
-        1 => batch().prop_map(Step::Other),
+        1 => (batch(), enforcement()).prop_map(|(batch, enforcement)| Step::Other(batch, enforcement)),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -92,7 +96,9 @@ fn frame(sequence: u64, batch: &[Said]) -> Vec<u8> {
                 }
                 put(2, &delete, &mut record);
             }
-            Said::Wrong => put(1, br#"{"id":1,"x":"one"}"#, &mut record),
+            Said::Wrong(pad) => {
+                put(1, format!(r#"{{"id":1,"x":"one","pad":"{pad}"}}"#).as_bytes(), &mut record);
+            }
         }
         put(2, &record, &mut body);
     }
@@ -104,6 +110,19 @@ fn frame(sequence: u64, batch: &[Said]) -> Vec<u8> {
 /// Valid time, content (nothing after a delete), whether it moved the head.
 type Version = (i64, Option<(Option<u8>, u8)>, bool);
 
+/// Stands in the place of `x` for content that breaks the contract; what varies in it is added.
+const WRONG: u8 = 100;
+
+/// What a document says, by the model.
+fn said_by(document: &[u8]) -> u8 {
+    let text = str::from_utf8(document).expect("JSON");
+    let digit_at = |at: usize| document[at] - b'0';
+    match text.find(r#""x":"one""#) {
+        Some(_) => WRONG + digit_at(text.find(r#""pad":""#).expect("it has one") + 7),
+        None => digit_at(document.len() - 2),
+    }
+}
+
 /// The same, one record after the other.
 #[derive(Default)]
 struct Model {
@@ -111,14 +130,21 @@ struct Model {
 }
 
 impl Model {
-    /// Accepted, unchanged, duplicate, quarantined. `times` are the valid times of what the log accepted.
-    fn take(&mut self, batch: &[Said], mut times: impl Iterator<Item = i64>) -> [u32; 4] {
-        let mut counts = [0; 4];
+    /// Accepted, unchanged, duplicate, quarantined, and how many of the first are in breach of the contract. `times` are
+    /// the valid times of what the log accepted.
+    fn take(
+        &mut self,
+        batch: &[Said],
+        enforcement: Enforcement,
+        mut times: impl Iterator<Item = i64>,
+    ) -> [u32; 5] {
+        let mut counts = [0; 5];
         for said in batch {
             let (id, at, content) = match said {
                 Said::Is(id, at, x) => (*id, at.map(i64::from), Some((*at, *x))),
                 Said::Gone(id, at) => (*id, at.map(i64::from), None),
-                Said::Wrong => {
+                Said::Wrong(pad) if enforcement == Enforcement::Warn => (1, None, Some((None, WRONG + pad))),
+                Said::Wrong(_) => {
                     counts[3] += 1;
                     continue;
                 }
@@ -133,6 +159,7 @@ impl Model {
             };
             counts[verdict] += 1;
             if verdict == 0 {
+                counts[4] += u32::from(matches!(said, Said::Wrong(_)));
                 let valid_at = times.next().expect("the log accepted it too");
                 let in_chain = head.is_none_or(|head| valid_at >= head.0);
                 assert!(at.is_none_or(|at| at == valid_at), "an event time is kept");
@@ -147,6 +174,7 @@ impl Model {
 struct Flight {
     batch: Arc<Prepared>,
     said: Vec<Said>,
+    enforcement: Enforcement,
     group: Group,
 }
 
@@ -176,10 +204,12 @@ impl World {
         }
     }
 
-    fn prepare(&mut self, engine: &Engine, said: &[Said]) -> Arc<Prepared> {
+    fn prepare(&mut self, engine: &Engine, said: &[Said], enforcement: Enforcement) -> Arc<Prepared> {
         self.sequence += 1;
         let frame = Arc::new(frame(self.sequence, said));
-        engine.prepare(Arc::clone(&self.stream), frame, 2_000_000_000_000_000, NOW).expect("a batch")
+        engine
+            .prepare(Arc::clone(&self.stream), frame, enforcement, 2_000_000_000_000_000, NOW)
+            .expect("a batch")
     }
 
     fn diff(&self, engine: &Engine, batch: &Arc<Prepared>) -> Group {
@@ -204,29 +234,30 @@ impl World {
         self.in_flight = in_flight;
     }
 
-    fn settle(&mut self, engine: &Engine, mut group: Group, said: &[Said]) {
+    fn settle(&mut self, engine: &Engine, mut group: Group, said: &[Said], enforcement: Enforcement) {
         let (before, waiting) = (self.log.rows.len(), self.log.quarantined);
         let bound = group.bind(&self.log.clock(), &[]).expect("bound");
         self.log.commit(&bound);
         engine.commit(&group, &bound).expect("committed");
         let ack = AckResponse::decode(&bound.replies[0][..]).expect("a reply").ack.expect("an ack");
         let times: Vec<i64> = self.log.rows[before..].iter().map(|row| row.valid_at).collect();
-        let counts = self.model.take(said, times.into_iter());
-        assert_eq!([ack.accepted, ack.unchanged, ack.duplicate, ack.quarantined], counts);
-        let [accepted, unchanged, duplicate, quarantined] = counts.map(u64::from);
-        assert_eq!(bound.outcomes, Outcomes { accepted, unchanged, duplicate, quarantined });
+        let counts = self.model.take(said, enforcement, times.into_iter());
+        assert_eq!([ack.accepted, ack.unchanged, ack.duplicate, ack.quarantined, ack.warned], counts);
+        let [accepted, unchanged, duplicate, quarantined, warned] = counts.map(u64::from);
+        assert_eq!(bound.outcomes, Outcomes { accepted, unchanged, duplicate, quarantined, warned });
         assert_eq!(bound.quarantining, [(self.log.quarantined - waiting) as u32]);
-        assert_eq!(counts.iter().sum::<u32>() as usize, said.len());
+        assert_eq!(counts[..4].iter().sum::<u32>() as usize, said.len());
+        assert_eq!(ack.stored_id.is_empty(), warned == 0);
     }
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Diff(said) => {
+            Step::Diff(said, enforcement) => {
                 let engine = std::mem::replace(&mut self.engine, log::engine(&self.keystore, 1, 0));
-                let batch = self.prepare(&engine, &said);
+                let batch = self.prepare(&engine, &said, enforcement);
                 let group = self.diff(&engine, &batch);
                 self.engine = engine;
-                self.in_flight.push(Flight { batch, said, group });
+                self.in_flight.push(Flight { batch, said, enforcement, group });
             }
             Step::Commit if !self.in_flight.is_empty() => {
                 if self.engine.usage(TENANT).expect("active").watermark != self.log.rows.len() as u64 {
@@ -239,16 +270,16 @@ impl World {
                 }
                 let flight = self.in_flight.remove(0);
                 let engine = std::mem::replace(&mut self.engine, log::engine(&self.keystore, 1, 0));
-                self.settle(&engine, flight.group, &flight.said);
+                self.settle(&engine, flight.group, &flight.said, flight.enforcement);
                 self.engine = engine;
             }
             Step::Commit => {}
             Step::Abort => self.diff_again(),
-            Step::Other(said) => {
+            Step::Other(said, enforcement) => {
                 let other = log::engine(&self.keystore, self.cache_bytes, self.log.rows.len() as u64);
-                let batch = self.prepare(&other, &said);
+                let batch = self.prepare(&other, &said, enforcement);
                 let group = self.diff(&other, &batch);
-                self.settle(&other, group, &said);
+                self.settle(&other, group, &said, enforcement);
             }
         }
     }
@@ -271,8 +302,7 @@ impl World {
             assert!(chain.iter().all(|row| row.since_base <= 32));
             if let Some(head) = versions.iter().rfind(|version| version.2) {
                 let document = self.log.document(&self.keystore, "things", &entity);
-                let x = |document: &[u8]| document[document.len() - 2] - b'0';
-                assert_eq!(document.as_deref().map(x), head.1.map(|content| content.1));
+                assert_eq!(document.as_deref().map(said_by), head.1.map(|content| content.1));
             }
         }
         assert_eq!(rows, self.log.rows.len());
@@ -284,6 +314,11 @@ impl World {
             "the totals are the only tenant's"
         );
     }
+}
+
+/// A batch of a tenant whose contracts are enforced.
+fn enforced(said: Vec<Said>) -> Step {
+    Step::Diff(said, Enforcement::Enforce)
 }
 
 proptest! {
@@ -307,10 +342,10 @@ proptest! {
 #[test]
 fn a_lease_that_ends_takes_heads_and_groups_with_it() {
     let mut world = World::new(1 << 20);
-    world.step(Step::Diff(vec![Said::Is(0, Some(1), 1)]));
+    world.step(enforced(vec![Said::Is(0, Some(1), 1)]));
     world.step(Step::Commit);
     assert_eq!(world.engine.usage(TENANT).expect("active").heads, 1);
-    world.step(Step::Diff(vec![Said::Is(0, Some(2), 2)]));
+    world.step(enforced(vec![Said::Is(0, Some(2), 2)]));
     world.keystore.revoke(TENANT, NOW);
     world.engine.forget_unleased(NOW);
     assert_eq!(world.engine.usage(TENANT).expect("active").heads, 0);
@@ -323,21 +358,22 @@ fn a_lease_that_ends_takes_heads_and_groups_with_it() {
 fn heads_are_counted_by_where_they_came_from() {
     let is = |id| Said::Is(id, Some(1), 1);
     let mut world = World::new(1 << 20);
-    world.step(Step::Diff((0..3).map(is).collect()));
+    world.step(enforced((0..3).map(is).collect()));
     world.step(Step::Commit);
 
     let another = log::engine(&world.keystore, 1 << 20, 3);
-    let said = vec![Said::Is(0, Some(2), 2), Said::Is(0, Some(3), 3), Said::Is(1, Some(2), 2), Said::Wrong];
-    let batch = world.prepare(&another, &said);
+    let said =
+        vec![Said::Is(0, Some(2), 2), Said::Is(0, Some(3), 3), Said::Is(1, Some(2), 2), Said::Wrong(0)];
+    let batch = world.prepare(&another, &said, Enforcement::Enforce);
     let plan = another.plan_fetch(&batch, NOW).expect("a plan").expect("it knows nothing");
     assert_eq!(another.lookups(), Lookups { held: 0, fetched: 3 }, "what breaks the contract needs no head");
     plan.supply(&world.log.fetch(&plan), &world.keystore, NOW).expect("rows that open");
     let group = world.diff(&another, &batch);
-    world.settle(&another, group, &said);
+    world.settle(&another, group, &said, Enforcement::Enforce);
     let (heads, bytes) = another.cached();
     assert!(heads == 2 && bytes > 2 * 90, "{heads} heads, {bytes} bytes");
 
-    let batch = world.prepare(&another, &[is(0), is(1), is(2), is(2)]);
+    let batch = world.prepare(&another, &[is(0), is(1), is(2), is(2)], Enforcement::Enforce);
     for fetched in [5, 7] {
         assert!(another.plan_fetch(&batch, NOW).expect("a plan").is_some());
         assert_eq!(another.lookups(), Lookups { held: 2, fetched }, "what is held is counted once");
@@ -349,18 +385,18 @@ fn heads_are_counted_by_where_they_came_from() {
 #[test]
 fn a_smaller_share_of_the_cache_holds_at_once() {
     let mut world = World::new(1 << 20);
-    world.step(Step::Diff((0..100).map(|id| Said::Is(id, Some(1), 1)).collect()));
+    world.step(enforced((0..100).map(|id| Said::Is(id, Some(1), 1)).collect()));
     world.step(Step::Commit);
     let before = world.engine.usage(TENANT).expect("active");
     assert_eq!(before.heads, 100);
     world.engine.set_share(TENANT, 1).expect("active");
     let after = world.engine.usage(TENANT).expect("active");
     assert!(after.heads < before.heads && after.bytes <= (1 << 20) / 100, "{after:?}");
-    world.step(Step::Diff((0..100).map(|id| Said::Is(id, Some(2), 2)).collect()));
+    world.step(enforced((0..100).map(|id| Said::Is(id, Some(2), 2)).collect()));
     world.step(Step::Commit);
     assert!(world.engine.usage(TENANT).expect("active").bytes <= (1 << 20) / 100);
     world.engine.set_share(TENANT, 100).expect("active");
-    world.step(Step::Diff((0..100).map(|id| Said::Is(id, Some(3), 3)).collect()));
+    world.step(enforced((0..100).map(|id| Said::Is(id, Some(3), 3)).collect()));
     world.step(Step::Commit);
     assert_eq!(world.engine.usage(TENANT).expect("active").heads, 100);
     world.check();
@@ -372,7 +408,7 @@ fn a_smaller_share_of_the_cache_holds_at_once() {
 fn a_long_chain_has_a_snapshot_at_least_every_32_versions() {
     let mut world = World::new(1 << 20);
     for round in 0..120u8 {
-        world.step(Step::Diff(vec![Said::Is(0, Some(round), round % 7)]));
+        world.step(enforced(vec![Said::Is(0, Some(round), round % 7)]));
         world.step(Step::Commit);
     }
     world.check();
@@ -384,7 +420,7 @@ fn a_new_entity_is_never_taken_for_a_known_one() {
     // More than the filter's first layers hold: within a group, its own keys make false positives of later ones.
     let mut world = World::new(1 << 24);
     for batch in 0..40 {
-        world.step(Step::Diff((0..500).map(|index| Said::Is(batch * 500 + index, Some(1), 1)).collect()));
+        world.step(enforced((0..500).map(|index| Said::Is(batch * 500 + index, Some(1), 1)).collect()));
         world.step(Step::Commit);
     }
     assert_eq!(world.log.rows.len(), 40 * 500);

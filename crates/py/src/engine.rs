@@ -199,8 +199,14 @@ impl BoundGroup {
     /// Records accepted, unchanged, duplicate and quarantined.
     #[getter]
     fn outcomes(&self) -> (u64, u64, u64, u64) {
-        let core::Outcomes { accepted, unchanged, duplicate, quarantined } = self.0.outcomes;
+        let core::Outcomes { accepted, unchanged, duplicate, quarantined, .. } = self.0.outcomes;
         (accepted, unchanged, duplicate, quarantined)
+    }
+
+    /// Of the accepted records, those that break the contract.
+    #[getter]
+    fn warned(&self) -> u64 {
+        self.0.outcomes.warned
     }
 
     /// Records of each batch that are put into quarantine.
@@ -248,15 +254,18 @@ impl Engine {
         Ok(())
     }
 
+    #[pyo3(signature = (stream, frame, now_us, warn=false))]
     fn prepare(
         &self,
         py: Python<'_>,
         stream: &Stream,
         frame: PyBackedBytes,
         now_us: i64,
+        warn: bool,
     ) -> PyResult<Prepared> {
         let stream = Arc::clone(&stream.0);
-        let prepared = py.detach(|| self.0.prepare(stream, Arc::new(frame), now_us, now()));
+        let enforcement = if warn { core::Enforcement::Warn } else { core::Enforcement::Enforce };
+        let prepared = py.detach(|| self.0.prepare(stream, Arc::new(frame), enforcement, now_us, now()));
         Ok(Prepared(prepared.map_err(of_pipeline)?))
     }
 

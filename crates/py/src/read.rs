@@ -56,6 +56,12 @@ impl LogReader {
         Ok(PyBytes::new(py, &version.map_err(of_pipeline)?))
     }
 
+    /// The report on the record that the last of `rows` stores, JSON; None if it broke nothing.
+    fn report<'py>(&self, py: Python<'py>, rows: PyBackedBytes) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let report = py.detach(|| self.reader()?.report(&rows)).map_err(of_pipeline)?;
+        Ok(report.map(|report| PyBytes::new(py, &report)))
+    }
+
     /// `DiffResponse` but for `as_of_seq`, encoded.
     fn difference<'py>(
         &self,

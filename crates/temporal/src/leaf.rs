@@ -1,7 +1,7 @@
 //! Leaves of the tree over a tenant's log.
 //!
 //! ```text
-//! commitment = HMAC-SHA-256(salt, encoded diff)
+//! commitment = HMAC-SHA-256(salt, [report ‖] encoded diff), which is all that follows the salt in a change
 //! entry = format(1) ‖ tenant(16) ‖ length(2) ‖ dataset ‖ entity_id(16) ‖ op(1) ‖ valid_at(8) ‖ commitment(32)
 //! leaf  = SHA-256(0x00 ‖ entry)
 //! ```
@@ -21,13 +21,13 @@ use crate::plaintext::Salt;
 /// The leaf format that this version writes.
 pub const LEAF_FORMAT: u8 = 1;
 
-/// Commits to a diff without telling it. This is the part of a leaf that reads the diff; it needs no time and
-/// no sequence number, and so is done before the tenant's clock row is held.
-pub fn commitment(salt: &Salt, diff: &[u8]) -> Hash {
+/// Commits to what a change says, its diff and its report if it has one, without telling it. This is the part of a
+/// leaf that reads them; it needs no time and no sequence number, and so is done before the tenant's clock row is held.
+pub fn commitment(salt: &Salt, said: &[u8]) -> Hash {
     // HMAC takes a key of any length, so that the error cannot occur; an unkeyed hash would still commit.
     match Hmac::<Sha256>::new_from_slice(salt) {
-        Ok(mac) => mac.chain_update(diff).finalize().into_bytes().into(),
-        Err(_) => Sha256::new().chain_update(salt).chain_update(diff).finalize().into(),
+        Ok(mac) => mac.chain_update(said).finalize().into_bytes().into(),
+        Err(_) => Sha256::new().chain_update(salt).chain_update(said).finalize().into(),
     }
 }
 

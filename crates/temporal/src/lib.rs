@@ -75,6 +75,7 @@ pub use merge_patch::to_merge_patch;
 pub use operation::Operation;
 pub use patch::{PatchError, apply_json_patch};
 pub use plaintext::{
-    ABSENCE_FORMAT, ChangePlaintext, SALT_LEN, SNAPSHOT_FORMAT, Salt, read_snapshot, write_snapshot,
+    ABSENCE_FORMAT, ChangePlaintext, REPORT_OVERHEAD, SALT_LEN, SNAPSHOT_FORMAT, Salt, read_snapshot,
+    write_report, write_snapshot,
 };
 pub use walk::changed_members;

@@ -1,10 +1,13 @@
 //! What lies inside the sealed values of the change log.
 //!
 //! ```text
-//! change   = salt(16) ‖ encoded diff
+//! change   = salt(16) ‖ [2 ‖ length(4) ‖ report] ‖ encoded diff
 //! snapshot = 1 ‖ canonical JSON
 //!          | 2, where there is no document
 //! ```
+//! The report is there where the record broke its contract and was stored all the same. It says so of this change for
+//! good: the change is committed to as a whole, report and diff, so that the tree over the log covers both. Its
+//! first byte tells it from a diff, which begins with its format.
 
 use std::fmt;
 
@@ -24,12 +27,22 @@ pub const SNAPSHOT_FORMAT: u8 = 1;
 /// The format of a snapshot that says there is none: that of a delete which begins what is left of a chain.
 pub const ABSENCE_FORMAT: u8 = 2;
 
-/// The plaintext of a sealed change. It is written as the salt followed by what [`Differ`](crate::Differ)
-/// appends.
+/// What a report in a change begins with; no diff format has this number.
+const REPORT_FORMAT: u8 = 2;
+
+/// Bytes that a report takes beside its own.
+pub const REPORT_OVERHEAD: usize = 1 + 4;
+
+/// The plaintext of a sealed change. It is written as the salt, what [`write_report`] appends where there is a report,
+/// and what [`Differ`](crate::Differ) appends.
 #[derive(Clone, Copy)]
 pub struct ChangePlaintext<'a> {
     /// The salt of the change's commitment.
     pub salt: &'a Salt,
+    /// What is committed to: all that follows the salt.
+    pub committed: &'a [u8],
+    /// The report on a record that broke its contract and was stored all the same.
+    pub report: Option<&'a [u8]>,
     /// The encoded diff.
     pub diff: &'a [u8],
 }
@@ -38,11 +51,24 @@ impl<'a> ChangePlaintext<'a> {
     /// Takes a plaintext apart.
     ///
     /// # Errors
-    /// [`DiffError::Malformed`] where it is shorter than a salt.
+    /// [`DiffError::Malformed`] where it is shorter than a salt, or than the report it announces.
     pub fn parse(plaintext: &'a [u8]) -> Result<Self, DiffError> {
-        let parts = plaintext.split_first_chunk().ok_or(DiffError::Malformed { at: plaintext.len() })?;
-        Ok(Self { salt: parts.0, diff: parts.1 })
+        let malformed = DiffError::Malformed { at: plaintext.len() };
+        let (salt, committed) = plaintext.split_first_chunk().ok_or(malformed)?;
+        let Some((&REPORT_FORMAT, rest)) = committed.split_first() else {
+            return Ok(Self { salt, committed, report: None, diff: committed });
+        };
+        let (length, rest) = rest.split_first_chunk().ok_or(malformed)?;
+        let parts = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or(malformed)?;
+        Ok(Self { salt, committed, report: Some(parts.0), diff: parts.1 })
     }
+}
+
+/// Appends the report on the record that a change stores; its diff follows. Reports are far below 4 GiB.
+pub fn write_report(report: &[u8], out: &mut Vec<u8>) {
+    out.push(REPORT_FORMAT);
+    out.extend_from_slice(&u32::try_from(report.len()).unwrap_or(u32::MAX).to_be_bytes());
+    out.extend_from_slice(report);
 }
 
 /// Shows the length, never the content.
@@ -101,8 +127,24 @@ mod tests {
     fn a_change_is_a_salt_and_a_diff() {
         let plaintext = [&[7; 16][..], b"diff"].concat();
         let change = ChangePlaintext::parse(&plaintext).unwrap();
-        assert_eq!((change.salt, change.diff), (&[7; 16], &b"diff"[..]));
+        assert_eq!((change.salt, change.diff, change.committed), (&[7; 16], &b"diff"[..], &b"diff"[..]));
+        assert_eq!(change.report, None);
         assert_eq!(ChangePlaintext::parse(&[0; 15]).unwrap_err(), DiffError::Malformed { at: 15 });
         assert_eq!(format!("{change:?}"), "ChangePlaintext { diff_bytes: 4, .. }");
+    }
+
+    #[test]
+    fn a_change_may_carry_a_report() {
+        let mut plaintext = vec![7; 16];
+        write_report(b"report", &mut plaintext);
+        assert_eq!(plaintext.len(), 16 + REPORT_OVERHEAD + 6);
+        plaintext.extend_from_slice(b"\x01diff");
+        let change = ChangePlaintext::parse(&plaintext).unwrap();
+        assert_eq!((change.report, change.diff), (Some(&b"report"[..]), &b"\x01diff"[..]));
+        assert_eq!(change.committed, &plaintext[16..], "the report is committed to with the diff");
+        for cut in 17..16 + REPORT_OVERHEAD + 6 {
+            let malformed = DiffError::Malformed { at: cut };
+            assert_eq!(ChangePlaintext::parse(&plaintext[..cut]).unwrap_err(), malformed, "{cut}");
+        }
     }
 }

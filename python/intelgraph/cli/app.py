@@ -30,6 +30,7 @@ VERBS: Final = {
     "token": "intelgraph.cli.token",
     "config": "intelgraph.cli.config",
     "tenants": "intelgraph.cli.tenants",
+    "flags": "intelgraph.cli.flags",
     "log": "intelgraph.cli.log",
     "ledger": "intelgraph.cli.ledger",
     "operations": "intelgraph.cli.operations",

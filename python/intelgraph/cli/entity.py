@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 
+from intelgraph.cli.broken_rules import broken_rules_table, sum_up
 from intelgraph.cli.entity_key import read_key
 from intelgraph.cli.entity_view import (
     diff_as_json,
@@ -55,6 +56,10 @@ def get(
     by_id: _ById = False,
     valid: Annotated[int | None, _moment("--valid", help_="What was true then.")] = None,
     recorded: Annotated[int | None, _moment("--recorded", help_="What was recorded by then.")] = None,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="If the record broke its contract and was stored all the same, how."),
+    ] = False,
 ) -> None:
     """Show the version in force at a moment, by default now.
 
@@ -62,10 +67,20 @@ def get(
     """
     called = invocation(context)
     with called.client("analyst") as client:
-        version = client.entities.get(
-            dataset, read_key(client, dataset, key, by_id=by_id), AsOf(recorded, valid)
-        )
-    called.show(version_as_json(version), lambda: version_for_people(version))
+        name, as_of = read_key(client, dataset, key, by_id=by_id), AsOf(recorded, valid)
+        version = client.entities.get(dataset, name, as_of)
+        found = client.entities.report(dataset, name, as_of) if report and version.warned else None
+    rules = sum_up([found]) if found is not None else []
+    shown = version_as_json(version)
+    if report:
+        shown["broken_rules"] = [rule.as_json() for rule in rules]
+    called.show(
+        shown,
+        lambda: Group(
+            version_for_people(version),
+            *([broken_rules_table(rules, "What the record breaks")] if rules else []),
+        ),
+    )
 
 
 @app.command()

@@ -31,6 +31,7 @@ def version_as_json(version: EntityVersion) -> dict[str, Any]:
         "valid_at": format_moment(version.valid_at_us),
         "recorded": format_moment(version.recorded_us),
         "contract_digest": version.contract_digest.hex(),
+        "warned": version.warned,
         "document": version.json() if version.document else None,
     }
 
@@ -44,6 +45,8 @@ def version_for_people(version: EntityVersion) -> RenderableType:
     head.add_row("version", f"{version.version}  ({version.operation.name.lower()}, change {version.seq:,})")
     head.add_row("valid from", format_moment(version.valid_at_us))
     head.add_row("recorded", format_moment(version.recorded_us))
+    if version.warned:
+        head.add_row("contract", Text("broken; stored with a warning (--report says how)", "yellow"))
     body = JSON(version.document.decode()) if version.document else Text("deleted", style="red")
     return Group(head, body)
 
@@ -60,6 +63,7 @@ def entry_line(entry: HistoryEntry) -> Text:
         (f"{version.seq:>9,}  ", "dim"),
         f"{format_moment(version.valid_at_us)}  {version.dataset}  ",
         (f"{version.operation.name.lower():<11}  ", "bold"),
+        ("warned  " if version.warned else "", "yellow"),
         change_line(entry.changes),
     )
 
@@ -80,7 +84,7 @@ def history_table(entries: Sequence[HistoryEntry]) -> Table:
             str(version.version),
             format_moment(version.valid_at_us),
             format_moment(version.recorded_us),
-            version.operation.name.lower(),
+            version.operation.name.lower() + (" (warned)" if version.warned else ""),
             change_line(entry.changes),
         )
     return table

@@ -28,6 +28,7 @@ class _Outcomes(ProgressColumn):
         totals: Totals = task.fields["totals"]
         counts = (
             (totals.accepted, "accepted", "green"),
+            (totals.warned, "of them with a warning", "yellow"),
             (totals.unchanged, "unchanged", "dim"),
             (totals.duplicate, "duplicate", "dim"),
             (totals.quarantined, "quarantined", "yellow"),

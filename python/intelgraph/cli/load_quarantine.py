@@ -8,7 +8,7 @@ report says nothing about this load.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from intelgraph.cli.broken_rules import BrokenRule, sum_up
@@ -35,6 +35,10 @@ class LoadQuarantine:
     """Records that waited in quarantine before the load."""
     waited_in: list[UUID]
     """Entries of earlier loads that the gateway named for them."""
+    warned_rules: list[BrokenRule] = field(default_factory=list)
+    """What the records break that were stored all the same, most frequent first."""
+    stored: list[UUID] = field(default_factory=list)
+    """The entries about those."""
 
     def as_json(self) -> dict[str, Any]:
         """As --json shows it."""
@@ -43,6 +47,8 @@ class LoadQuarantine:
             "quarantine_ids": [str(entry) for entry in self.made],
             "waited_already": self.waited,
             "waited_in": [str(entry) for entry in self.waited_in],
+            "warned_rules": [rule.as_json() for rule in self.warned_rules],
+            "stored_ids": [str(entry) for entry in self.stored],
         }
 
 
@@ -57,6 +63,8 @@ async def load_quarantine(client: AsyncClient, loads: Sequence[Loaded]) -> LoadQ
     named = {outcome.quarantine_id for loaded in loads for outcome in loaded.quarantined}
     entries = await asyncio.gather(*(entry(each) for each in named if each is not None))
     details = {detail.entry.quarantine_id: detail for detail in entries}
+    stored = [each.stored_id for loaded in loads for each in loaded.warned if each.stored_id is not None]
+    warned = await asyncio.gather(*map(entry, stored))
     made: list[QuarantineDetail] = []
     waited = 0
     waited_in: dict[UUID, None] = {}
@@ -76,6 +84,8 @@ async def load_quarantine(client: AsyncClient, loads: Sequence[Loaded]) -> LoadQ
         made=[detail.entry.quarantine_id for detail in made],
         waited=waited,
         waited_in=list(waited_in),
+        warned_rules=sum_up(detail.report for detail in warned),
+        stored=stored,
     )
 
 

@@ -32,7 +32,9 @@ class LoadSummary:
         """As --json shows it."""
         loads = self.loads
         first = loads[0].destination
-        unknown = dict.fromkeys(("broken_rules", "quarantine_ids", "waited_already", "waited_in"))
+        unknown = dict.fromkeys(
+            ("broken_rules", "quarantine_ids", "waited_already", "waited_in", "warned_rules", "stored_ids")
+        )
         return {
             "dataset": first.dataset,
             "stream_id": first.stream_id,
@@ -41,6 +43,7 @@ class LoadSummary:
             "unchanged": sum(loaded.totals.unchanged for loaded in loads),
             "duplicate": sum(loaded.totals.duplicate for loaded in loads),
             "quarantined": sum(loaded.totals.quarantined for loaded in loads),
+            "warned": sum(loaded.totals.warned for loaded in loads),
             "rejected": sum(loaded.totals.rejected for loaded in loads),
             "settled_on_resume": sum(loaded.totals.settled_on_resume for loaded in loads),
             "unreadable": sum(loaded.unreadable.total for loaded in loads),
@@ -64,6 +67,8 @@ class LoadSummary:
             parts += [*_rejections(loaded), *_settled(loaded), *_unreadable(loaded)]
         if any(loaded.totals.quarantined for loaded in self.loads):
             parts += self._quarantined()
+        if any(loaded.totals.warned for loaded in self.loads):
+            parts += self._warned()
         return Group(*parts)
 
     @property
@@ -86,6 +91,17 @@ class LoadSummary:
         if self.quarantine.waited:
             parts.append(_waited(self.quarantine))
         return [*parts, look]
+
+    def _warned(self) -> list[RenderableType]:
+        records = sum(loaded.totals.warned for loaded in self.loads)
+        said = Text(
+            f"{records:,} of the accepted records break the contract and were stored all the same, because it only"
+            f" warns: `intelgraph quarantine list --stored {self.loads[0].destination.dataset}`.",
+            "yellow",
+        )
+        if self.quarantine is None or not self.quarantine.warned_rules:
+            return [said]
+        return [broken_rules_table(self.quarantine.warned_rules, "Stored with a warning, and why"), said]
 
 
 def _counts(loads: list[Loaded]) -> Table:

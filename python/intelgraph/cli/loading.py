@@ -46,6 +46,8 @@ class Loaded:
     rejections: tuple[Outcome, ...]
     unreadable: Unreadable
     reconnects: int
+    warned: tuple[Outcome, ...] = ()
+    """Of each batch that stored what breaks the contract."""
 
     @property
     def records_per_second(self) -> float:
@@ -88,6 +90,7 @@ async def load(
     """
     ack_seconds: list[float] = []
     quarantined: list[Outcome] = []
+    warned: list[Outcome] = []
     rejections: list[Outcome] = []
 
     def settled(outcome: Outcome) -> None:
@@ -97,6 +100,8 @@ async def load(
             rejections.append(outcome)
         if outcome.quarantine_id is not None:
             quarantined.append(outcome)
+        if outcome.stored_id is not None:
+            warned.append(outcome)
         observe(stream.totals, source.position())
 
     stream = client.stream(
@@ -123,4 +128,5 @@ async def load(
         rejections=tuple(rejections),
         unreadable=source.unreadable,
         reconnects=stream.reconnects,
+        warned=tuple(warned),
     )

@@ -1,4 +1,4 @@
-"""`intelgraph quarantine`: shows what waits in quarantine, and why."""
+"""`intelgraph quarantine`: shows what broke its contract, and how: what waits, and what was stored all the same."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ from intelgraph.cli.invocation import invocation
 from intelgraph.cli.moments import format_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
-    from intelgraph.client import QuarantineDetail, QuarantinedRecord, QuarantineEntry, Violation
+    from intelgraph.client import (
+        QuarantineDetail,
+        QuarantinedRecord,
+        QuarantineEntry,
+        StoredChange,
+        Violation,
+    )
 
 app = typer.Typer(
     add_completion=False,
@@ -36,15 +44,21 @@ def list_(
         str, typer.Argument(help="Only of this dataset; by default all.", show_default=False)
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 50,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="What was stored all the same, because the contract only warned.")
+    ] = False,
 ) -> None:
-    """List entries, newest first. Each holds the records of one batch that broke the contract."""
+    """List entries, newest first. Each is about the records of one batch that broke the contract."""
     called = invocation(context)
     with called.client("auditor") as client:
-        entries = list(islice(client.quarantine.list(dataset), limit))
-        total = client.quarantine.total_records(dataset)
+        entries = list(islice(client.quarantine.list(dataset, stored=stored), limit))
+        total = client.quarantine.total_records(dataset, stored=stored)
     called.show(
         {"total_records": total, "entries": [_entry_as_json(entry) for entry in entries]},
-        lambda: Group(entry_table(entries), Text(f"{total:,} records wait altogether")),
+        lambda: Group(
+            entry_table(entries),
+            Text(f"{total:,} records {'were stored all the same' if stored else 'wait'} altogether"),
+        ),
     )
 
 
@@ -52,7 +66,10 @@ def list_(
 def show(
     context: typer.Context,
     quarantine_id: Annotated[UUID, typer.Argument(help="The entry.", show_default=False)],
-    records: Annotated[bool, typer.Option("--records", help="Decrypt and show the records too.")] = False,
+    records: Annotated[
+        bool,
+        typer.Option("--records", help="Show the records too, decrypted, or the changes that store them."),
+    ] = False,
 ) -> None:
     """Show an entry with the rules that its records break."""
     called = invocation(context)
@@ -80,6 +97,7 @@ def _detail_as_json(detail: QuarantineDetail) -> dict[str, Any]:
         "broken_rules": [_violation_as_json(violation) for violation in detail.report.violations],
         "omitted_violations": detail.report.omitted_violations,
         "records_held": [{"index": record.index, "document": _text(record)} for record in detail.records],
+        "changes": [{"seq": change.seq, "entity_id": str(change.entity_id)} for change in detail.changes],
     }
 
 
@@ -125,7 +143,18 @@ def _detail_for_people(detail: QuarantineDetail) -> RenderableType:
             parts.append(JSON(_text(record)))
         except ValueError:
             parts.append(Text(_text(record)))
+    if detail.changes:
+        parts.append(_changes_table(detail.changes))
     return Group(*parts)
+
+
+def _changes_table(changes: Sequence[StoredChange]) -> Table:
+    table = Table(title="Stored as", title_justify="left", title_style="bold yellow")
+    table.add_column("change", justify="right")
+    table.add_column("entity", overflow="fold")
+    for change in changes:
+        table.add_row(f"{change.seq:,}", str(change.entity_id))
+    return table
 
 
 def _text(record: QuarantinedRecord) -> str:

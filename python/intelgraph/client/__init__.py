@@ -16,11 +16,18 @@ from intelgraph.client.change_feed import ChangeFeed
 from intelgraph.client.channel import DEFAULT_ADDRESS, Tls
 from intelgraph.client.contracts import Contract, Published, Validation, Violation, ViolationReport
 from intelgraph.client.failures import DeadlineExceeded, Unimplemented, UnknownError
+from intelgraph.client.flags import Flag, FlagReason, FlagSet, FlagValue
 from intelgraph.client.frames import Delete, Record
 from intelgraph.client.ledger import LedgerCheckpoint, LedgerEntry, LedgerEntryState, LedgerProof
 from intelgraph.client.operations import LongOperation, OperationState
 from intelgraph.client.outcomes import Outcome, Outcomes, OutcomeStatus, Totals
-from intelgraph.client.quarantine import QuarantineDetail, QuarantinedRecord, QuarantineEntry, QuarantineState
+from intelgraph.client.quarantine import (
+    QuarantineDetail,
+    QuarantinedRecord,
+    QuarantineEntry,
+    QuarantineState,
+    StoredChange,
+)
 from intelgraph.client.retry import RetryPolicy
 from intelgraph.client.stream import RecordStream
 from intelgraph.client.tenants import Tenant, TenantLimits, TenantState
@@ -48,6 +55,10 @@ __all__ = [
     "EntityDiff",
     "EntityVersion",
     "FieldViolation",
+    "Flag",
+    "FlagReason",
+    "FlagSet",
+    "FlagValue",
     "HistoryEntry",
     "IntelGraphError",
     "LedgerCheckpoint",
@@ -69,6 +80,7 @@ __all__ = [
     "RecordStream",
     "RetryPolicy",
     "Signer",
+    "StoredChange",
     "Stream",
     "Tenant",
     "TenantLimits",

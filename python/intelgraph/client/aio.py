@@ -10,6 +10,7 @@ from intelgraph.client.channel import DEFAULT_ADDRESS, Tls, open_channel
 from intelgraph.client.contracts import Contracts
 from intelgraph.client.entities import Entities
 from intelgraph.client.envelopes import Envelopes
+from intelgraph.client.flags import Flags
 from intelgraph.client.ledger import Ledger
 from intelgraph.client.operations import Operations, Retention
 from intelgraph.client.quarantine import Quarantine
@@ -125,6 +126,11 @@ class AsyncClient:
     def retention(self) -> Retention:
         """Removes what its contracts no longer keep."""
         return Retention(self._open_channel, self._caller)
+
+    @property
+    def flags(self) -> Flags:
+        """Reads and sets flags."""
+        return Flags(self._open_channel, self._caller)
 
     @property
     def tenants(self) -> Tenants:

@@ -122,6 +122,11 @@ class Client:
         return services.Retention(self._open_portal, self._client.retention)
 
     @property
+    def flags(self) -> services.Flags:
+        """Reads and sets flags."""
+        return services.Flags(self._open_portal, self._client.flags)
+
+    @property
     def tenants(self) -> services.Tenants:
         """Manages tenants."""
         return services.Tenants(self._open_portal, self._client.tenants)

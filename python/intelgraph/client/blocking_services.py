@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         contracts,
         entities,
         envelopes,
+        flags,
         ledger,
         operations,
         quarantine,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     )
     from intelgraph.client.approval_watch import ApprovalWatch as AsyncApprovalWatch
     from intelgraph.client.change_feed import ChangeFeed as AsyncChangeFeed
+    from intelgraph.client.times import Moment
     from intelgraph.client.versions import AsOf, EntityDiff, EntityVersion, HistoryEntry
     from intelgraph.errors import IntelGraphError
 
@@ -47,6 +49,17 @@ class Entities:
     ) -> EntityVersion:
         """The version in force at a moment, by default now."""
         return self._portal.call(partial(self._inner.get, dataset, key, as_of, timeout=timeout))
+
+    def report(
+        self,
+        dataset: str,
+        key: entities.EntityKey,
+        as_of: AsOf | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> contracts.ViolationReport | None:
+        """What the version in force at a moment breaks; None where it satisfies its contract."""
+        return self._portal.call(partial(self._inner.report, dataset, key, as_of, timeout=timeout))
 
     def diff(
         self,
@@ -154,14 +167,14 @@ class Quarantine:
         self._inner = inner
 
     def list(
-        self, dataset: str = "", *, timeout: float | None = None
+        self, dataset: str = "", *, stored: bool = False, timeout: float | None = None
     ) -> Iterator[quarantine.QuarantineEntry]:
-        """Entries, newest first, of one dataset or of all."""
-        return _iterate(self._portal, self._inner.list(dataset, timeout=timeout))
+        """Entries whose records wait, or were `stored` all the same, newest first, of one dataset or of all."""
+        return _iterate(self._portal, self._inner.list(dataset, stored=stored, timeout=timeout))
 
-    def total_records(self, dataset: str = "", *, timeout: float | None = None) -> int:
-        """Number of records that wait, of one dataset or of all."""
-        return self._portal.call(partial(self._inner.total_records, dataset, timeout=timeout))
+    def total_records(self, dataset: str = "", *, stored: bool = False, timeout: float | None = None) -> int:
+        """Number of records that wait, or were `stored` all the same, of one dataset or of all."""
+        return self._portal.call(partial(self._inner.total_records, dataset, stored=stored, timeout=timeout))
 
     def get(
         self, quarantine_id: UUID, *, with_records: bool = False, timeout: float | None = None
@@ -203,6 +216,43 @@ class Envelopes:
     ) -> list[bytes | IntelGraphError]:
         """For each envelope, in their order, its message or why it does not open."""
         return self._portal.call(partial(self._inner.decrypt, envelopes, context, timeout=timeout))
+
+
+class Flags:
+    """Reads and sets flags. See `intelgraph.client.flags.Flags`."""
+
+    def __init__(self, portal: BlockingPortal, inner: flags.Flags) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def list(self, flag: str = "", *, timeout: float | None = None) -> Sequence[flags.FlagValue]:
+        """What holds for the caller's tenant, of one flag or of all."""
+        return self._portal.call(partial(self._inner.list, flag, timeout=timeout))
+
+    def all_tenants(self, flag: str = "", *, timeout: float | None = None) -> Iterator[flags.FlagValue]:
+        """What holds for every tenant, by name."""
+        return _iterate(self._portal, self._inner.all_tenants(flag, timeout=timeout))
+
+    def describe(self, flag: str = "", *, timeout: float | None = None) -> Sequence[flags.Flag]:
+        """The flags themselves, one or all."""
+        return self._portal.call(partial(self._inner.describe, flag, timeout=timeout))
+
+    def set(
+        self,
+        flag: str,
+        value: str,
+        *,
+        share: int | None = None,
+        until: Moment | None = None,
+        approval: UUID | None = None,
+        timeout: float | None = None,
+    ) -> flags.FlagSet:
+        """Sets a flag for the caller's tenant, or with `share`, in percent, for so many of all tenants."""
+        return self._portal.call(
+            partial(
+                self._inner.set, flag, value, share=share, until=until, approval=approval, timeout=timeout
+            )
+        )
 
 
 class Tenants:

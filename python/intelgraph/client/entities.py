@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from intelgraph.client.change_feed import ChangeFeed
+from intelgraph.client.contracts import ViolationReport, violation_report
 from intelgraph.client.frames import EntityKeyJson, encode_key
 from intelgraph.client.times import to_us
 from intelgraph.client.versions import (
@@ -48,6 +49,17 @@ class Entities:
         request = entity_pb2.GetRequest(entity=_ref(dataset, key), as_of=_as_of(as_of))
         response = await self._caller.call(self._stub.Get, request, timeout)
         return entity_version(response.version)
+
+    async def report(
+        self, dataset: str, key: EntityKey, as_of: AsOf | None = None, *, timeout: float | None = None
+    ) -> ViolationReport | None:
+        """What the version in force at a moment breaks; None where it satisfies its contract.
+
+        There is a report where `EntityVersion.warned` is set. Raises as `get`.
+        """
+        request = entity_pb2.GetRequest(entity=_ref(dataset, key), as_of=_as_of(as_of), with_report=True)
+        response = await self._caller.call(self._stub.Get, request, timeout)
+        return violation_report(response.report) if response.HasField("report") else None
 
     async def diff(
         self,

@@ -50,6 +50,10 @@ class Outcome:
     last_change_seq: int | None = None
     recorded_us: int | None = None
     quarantine_id: UUID | None = None
+    warned: int = 0
+    """Of the accepted records, those that break the contract."""
+    stored_id: UUID | None = None
+    """The entry with the report on them."""
     error: IntelGraphError | None = None
 
 
@@ -71,6 +75,8 @@ class Totals:
     quarantined: int = 0
     rejected: int = 0
     settled_on_resume: int = 0
+    warned: int = 0
+    """Of the accepted ones, those that break the contract."""
 
     def plus(self, outcome: Outcome) -> Totals:
         """The sums with one more batch."""
@@ -86,6 +92,7 @@ class Totals:
             quarantined=self.quarantined + outcome.quarantined,
             rejected=self.rejected + rejected,
             settled_on_resume=self.settled_on_resume + on_resume,
+            warned=self.warned + outcome.warned,
         )
 
 

@@ -77,6 +77,8 @@ class Progress:
                 last_change_seq=ack.last_change_seq or None,
                 recorded_us=ack.recorded_us,
                 quarantine_id=UUID(ack.quarantine_id) if ack.quarantine_id else None,
+                warned=ack.warned,
+                stored_id=UUID(ack.stored_id) if ack.stored_id else None,
             )
         )
         self.signal.changed()

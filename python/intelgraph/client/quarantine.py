@@ -1,4 +1,4 @@
-"""Records that broke their contract and wait for a person."""
+"""Records that broke their contract: those that wait for a person, and those that were stored all the same."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class QuarantineState(IntEnum):
     """State of an entry."""
 
     QUARANTINED = quarantine_pb2.QUARANTINE_STATE_QUARANTINED
+    """Its records wait."""
+    STORED = quarantine_pb2.QUARANTINE_STATE_STORED
+    """Its records are changes of the log, for the contract only warned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class QuarantineEntry:
     sequence: int
     producer: str
     records: int
-    """Number of records stored with the entry."""
+    """Number of records that wait with the entry, or that were stored as changes."""
     recorded_us: int
     """Microseconds since the Unix epoch."""
     contract_version: str
@@ -58,12 +61,22 @@ class QuarantinedRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredChange:
+    """A change that stores a record which broke its contract."""
+
+    seq: int
+    entity_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantineDetail:
     """An entry with its report, and its records where they were asked for."""
 
     entry: QuarantineEntry
     report: ViolationReport
     records: tuple[QuarantinedRecord, ...]
+    changes: tuple[StoredChange, ...] = ()
+    """What its records were stored as, where asked for; the first thousand."""
 
 
 class Quarantine:
@@ -74,12 +87,14 @@ class Quarantine:
         self._caller = caller
 
     async def list(
-        self, dataset: str = "", *, timeout: float | None = None
+        self, dataset: str = "", *, stored: bool = False, timeout: float | None = None
     ) -> AsyncIterator[QuarantineEntry]:
-        """Entries, newest first, of one dataset or of all."""
+        """Entries whose records wait, or were `stored` all the same, newest first, of one dataset or of all."""
         token = ""
         while True:
-            request = quarantine_pb2.ListQuarantineRequest(dataset=dataset, page_size=500, page_token=token)
+            request = quarantine_pb2.ListQuarantineRequest(
+                dataset=dataset, page_size=500, page_token=token, state=_state(stored=stored)
+            )
             page = await self._caller.call(self._stub.ListQuarantine, request, timeout)
             for entry in page.entries:
                 yield _entry(entry)
@@ -87,9 +102,13 @@ class Quarantine:
             if not token:
                 return
 
-    async def total_records(self, dataset: str = "", *, timeout: float | None = None) -> int:
-        """Number of records that wait, of one dataset or of all."""
-        request = quarantine_pb2.ListQuarantineRequest(dataset=dataset, page_size=1)
+    async def total_records(
+        self, dataset: str = "", *, stored: bool = False, timeout: float | None = None
+    ) -> int:
+        """Number of records that wait, or were `stored` all the same, of one dataset or of all."""
+        request = quarantine_pb2.ListQuarantineRequest(
+            dataset=dataset, page_size=1, state=_state(stored=stored)
+        )
         return (await self._caller.call(self._stub.ListQuarantine, request, timeout)).total_records
 
     async def get(
@@ -104,7 +123,12 @@ class Quarantine:
             entry=_entry(response.entry),
             report=violation_report(response.report),
             records=tuple(QuarantinedRecord(record.index, record.document) for record in response.records),
+            changes=tuple(StoredChange(change.seq, UUID(change.entity_id)) for change in response.changes),
         )
+
+
+def _state(*, stored: bool) -> quarantine_pb2.QuarantineState.ValueType:
+    return quarantine_pb2.QUARANTINE_STATE_STORED if stored else quarantine_pb2.QUARANTINE_STATE_QUARANTINED
 
 
 def _entry(entry: quarantine_pb2.QuarantineEntry) -> QuarantineEntry:

@@ -51,6 +51,8 @@ class EntityVersion:
     contract_digest: bytes
     document: bytes = field(repr=False)
     """JSON in canonical form; empty after a delete, and where it was not asked for."""
+    warned: bool = False
+    """Whether the record broke its contract and was stored all the same."""
 
     @property
     def recorded(self) -> datetime:
@@ -107,4 +109,5 @@ def entity_version(version: entity_pb2.EntityVersion) -> EntityVersion:
         valid_at_us=version.valid_at_us,
         contract_digest=version.contract_digest,
         document=version.document,
+        warned=version.warned,
     )

@@ -1,7 +1,10 @@
-"""What waits in quarantine: entries of one batch each, with a sealed report and sealed records."""
+"""What broke its contract: entries of one batch each, with a sealed report. An entry is of records that wait, which are
+sealed with it, or of changes that were stored all the same.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
@@ -13,6 +16,19 @@ if TYPE_CHECKING:
     from intelgraph.provenance.ledger import Ledger
     from intelgraph.storage.database import Database
     from intelgraph.tenants.registry import Tenant
+
+
+CHANGES_SHOWN: Final = 1000
+"""Changes of an entry that are named."""
+
+
+class EntryState(Enum):
+    """What became of an entry's records."""
+
+    QUARANTINED = "quarantined"
+    """They wait."""
+    STORED = "stored"
+    """They are changes of the log, for the contract only warned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +43,7 @@ class QuarantineEntry:
     producer: str
     sequence: int
     records: int
-    """Records that are stored with the entry; one that waited already is not stored again."""
+    """Records that wait with the entry; one that waited already is not stored again. Or changes."""
     recorded_us: int
     state: str
 
@@ -49,6 +65,14 @@ class SealedEntry:
     dataset: str
     report: bytes
     records: Sequence[SealedRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChange:
+    """A change that stores a record which broke its contract."""
+
+    seq: int
+    entity_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +100,7 @@ class EntryPlace:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinePage:
-    """Some entries, and how many records wait altogether in the same dataset or in all."""
+    """Some entries, and how many records there are altogether of that state, in the same dataset or in all."""
 
     entries: Sequence[QuarantineEntry]
     total_records: int
@@ -91,13 +115,18 @@ class Quarantine:
         self._ledger = ledger
 
     async def page(
-        self, tenant: "Tenant", dataset: str, before: EntryPlace | None, limit: int
+        self,
+        tenant: "Tenant",
+        dataset: str,
+        before: EntryPlace | None,
+        limit: int,
+        state: EntryState = EntryState.QUARANTINED,
     ) -> QuarantinePage:
         """At most `limit` entries older than `before`, newest first; an empty dataset means all."""
         place = (before.recorded_us, before.quarantine_id) if before is not None else (None, None)
         async with self._database.read(tenant.tenant_id) as connection:
-            rows = await connection.fetch(_PAGE, tenant.tenant_id, dataset, *place, limit)
-            total = await connection.fetchval(_TOTAL, tenant.tenant_id, dataset)
+            rows = await connection.fetch(_PAGE, tenant.tenant_id, dataset, *place, limit, state.value)
+            total = await connection.fetchval(_TOTAL, tenant.tenant_id, dataset, state.value)
         return QuarantinePage([QuarantineEntry(**row) for row in rows], total)
 
     async def get(
@@ -125,6 +154,12 @@ class Quarantine:
         opened = await self._opener.open_quarantine(tenant, sealed)
         return entry, opened, [record.record_index for record in records]
 
+    async def changes(self, tenant: "Tenant", quarantine_id: UUID) -> Sequence[StoredChange]:
+        """The changes that an entry is about, the first thousand; none of an entry whose records wait."""
+        async with self._database.read(tenant.tenant_id) as connection:
+            rows = await connection.fetch(_CHANGES, tenant.tenant_id, quarantine_id, CHANGES_SHOWN)
+        return [StoredChange(**row) for row in rows]
+
     async def _record_opening(
         self, tenant: "Tenant", entry: QuarantineEntry, by: "Actor", *, with_records: bool
     ) -> None:
@@ -150,7 +185,7 @@ WHERE entry.tenant_id = $1
 _ENTRY: Final = f"{_SELECT} AND entry.quarantine_id = $2"
 
 _PAGE: Final = f"""
-{_SELECT} AND ($2::text = '' OR dataset.name = $2)
+{_SELECT} AND entry.state = $6 AND ($2::text = '' OR dataset.name = $2)
   AND (entry.recorded, entry.quarantine_id) < (
     (SELECT coalesce(timestamptz 'epoch' + interval '1 microsecond' * $3::bigint, 'infinity')),
     (SELECT coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')))
@@ -159,11 +194,23 @@ ORDER BY entry.recorded DESC, entry.quarantine_id DESC LIMIT $5
 
 _TOTAL: Final = """
 SELECT coalesce(sum(entry.records), 0)::bigint FROM quarantine AS entry
-WHERE entry.tenant_id = $1 AND ($2::text = '' OR entry.dataset_id = (
+WHERE entry.tenant_id = $1 AND entry.state = $3 AND ($2::text = '' OR entry.dataset_id = (
   SELECT dataset_id FROM dataset WHERE dataset.tenant_id = $1 AND dataset.name = $2))
 """
 
 _REPORT: Final = "SELECT report FROM quarantine WHERE tenant_id = $1 AND quarantine_id = $2"
+
+_CHANGES: Final = """
+SELECT log.seq, log.entity_id
+FROM quarantine AS entry
+CROSS JOIN LATERAL (
+  SELECT ('x' || encode(substring(entry.changes FROM 8 * i + 1 FOR 8), 'hex'))::bit(64)::bigint AS seq
+  FROM generate_series(0, octet_length(entry.changes) / 8 - 1) AS i LIMIT $3
+) AS named
+JOIN entity_change_log AS log ON log.tenant_id = $1 AND log.seq = named.seq
+WHERE entry.tenant_id = $1 AND entry.quarantine_id = $2
+ORDER BY log.seq
+"""
 
 _RECORDS: Final = """
 SELECT record_index, fingerprint, sealed FROM quarantine_record

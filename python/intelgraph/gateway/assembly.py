@@ -18,11 +18,14 @@ from intelgraph.approvals.waiting import Waiting
 from intelgraph.contracts.quarantine import Quarantine
 from intelgraph.contracts.quarantine_opening import QuarantineOpener
 from intelgraph.contracts.registry import ContractRegistry
+from intelgraph.flags.registry import FlagRegistry
+from intelgraph.flags.table import Flag
 from intelgraph.gateway.approval_service import ApprovalService
 from intelgraph.gateway.authenticator import Authenticator
 from intelgraph.gateway.contract_service import ContractService
 from intelgraph.gateway.entity_service import EntityService
 from intelgraph.gateway.envelope_service import EnvelopeService
+from intelgraph.gateway.flag_service import FlagService
 from intelgraph.gateway.ingest_service import IngestService
 from intelgraph.gateway.ledger_service import LedgerParts, LedgerService
 from intelgraph.gateway.local_identity import LocalIssuer
@@ -36,6 +39,7 @@ from intelgraph.gateway.tokens import TokenVerifier
 from intelgraph.gateway.v1 import (
     approval_pb2_grpc,
     contract_pb2_grpc,
+    flag_pb2_grpc,
     ledger_pb2_grpc,
     quarantine_pb2_grpc,
     tenant_pb2_grpc,
@@ -61,6 +65,7 @@ from intelgraph.temporal.catalogues import Catalogues
 from intelgraph.temporal.commit_watch import CommitWatch
 from intelgraph.temporal.entities import EntityReader
 from intelgraph.temporal.feed import ChangeFeed
+from intelgraph.temporal.switch import TemporalSwitch
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 
 _NO_TENANT: Final = UUID(int=0)
@@ -80,9 +85,11 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 _sequencing(settings, database, core) as directory,
                 recorded_life(core.ledger, database, settings.digest()),
                 TenantRegistry(database, core.ledger) as tenants,
-                _approvals(
-                    database, core.ledger, await tenants.ensure(settings.platform_tenant)
-                ) as approval_service,
+                _approvals(database, core.ledger, await tenants.ensure(settings.platform_tenant)) as (
+                    approvals,
+                    approval_service,
+                ),
+                FlagRegistry(database, core.ledger, approvals) as flags,
                 operating(
                     settings.operations, database, tenants, core.keystore, core.keys, core.ledger
                 ) as operation_services,
@@ -96,8 +103,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 yield Parts(
                     authenticator=authenticator,
                     services=[
-                        *_services(tenants, settings.platform_tenant),
-                        *_data_services(settings, database, core, authenticator),
+                        *_services(tenants, flags, settings.platform_tenant),
+                        *_data_services(settings, database, core, authenticator, flags),
                         approval_service,
                         _ledger_service(settings, database, core, directory, tenants),
                         *operation_services,
@@ -177,13 +184,18 @@ def _ensure_local_issuer(data_dir: Path) -> None:
         ) from error
 
 
-def _services(tenants: TenantRegistry, platform_tenant: str) -> list[Service]:
+def _services(tenants: TenantRegistry, flags: FlagRegistry, platform_tenant: str) -> list[Service]:
     tenant_service = TenantService(tenants, platform_tenant)
+    flag_service = FlagService(flags, tenants)
     return [
         Service(
             "intelgraph.gateway.v1.TenantService",
             lambda server: tenant_pb2_grpc.add_TenantServiceServicer_to_server(tenant_service, server),
-        )
+        ),
+        Service(
+            "intelgraph.gateway.v1.FlagService",
+            lambda server: flag_pb2_grpc.add_FlagServiceServicer_to_server(flag_service, server),
+        ),
     ]
 
 
@@ -220,13 +232,18 @@ async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
 
 
 @asynccontextmanager
-async def _approvals(database: Database, ledger: Ledger, platform: Tenant) -> AsyncIterator[Service]:
+async def _approvals(
+    database: Database, ledger: Ledger, platform: Tenant
+) -> AsyncIterator[tuple[Approvals, Service]]:
     approvals = Approvals(database, ledger, platform)
     async with Waiting(database, approvals) as waiting:
         service = ApprovalService(approvals, ApproverKeys(database, ledger), waiting)
-        yield Service(
-            "intelgraph.gateway.v1.ApprovalService",
-            lambda server: approval_pb2_grpc.add_ApprovalServiceServicer_to_server(service, server),
+        yield (
+            approvals,
+            Service(
+                "intelgraph.gateway.v1.ApprovalService",
+                lambda server: approval_pb2_grpc.add_ApprovalServiceServicer_to_server(service, server),
+            ),
         )
 
 
@@ -235,6 +252,7 @@ def _data_services(
     database: Database,
     core: _Core,
     authenticator: Authenticator,
+    flags: FlagRegistry,
 ) -> list[Service]:
     contracts = ContractRegistry(database, core.ledger)
     unsealer, catalogues, watch = Unsealer(core.keys), Catalogues(contracts), CommitWatch(database)
@@ -247,9 +265,11 @@ def _data_services(
         authenticator.served,
         watch.committed,
         core.ledger,
+        partial(flags.weakened, Flag.CONTRACTS),
     )
-    entities = EntityReader(database, contracts, unsealer, catalogues, core.keystore)
-    feed = ChangeFeed(database, unsealer, catalogues, core.keystore, watch, authenticator.served)
+    switch = TemporalSwitch(partial(flags.weakened, Flag.TEMPORAL))
+    entities = EntityReader(database, contracts, unsealer, catalogues, core.keystore, switch)
+    feed = ChangeFeed(database, unsealer, catalogues, core.keystore, watch, authenticator.served, switch)
     contract_service = ContractService(contracts)
     quarantine_service = QuarantineService(
         Quarantine(database, QuarantineOpener(core.keystore, unsealer), core.ledger)

@@ -14,6 +14,7 @@ from intelgraph.gateway.identity import current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.server import Service
 from intelgraph.gateway.v1 import entity_pb2
+from intelgraph.gateway.violation_report import violation_report
 from intelgraph.storage.change_log import VersionKey
 from intelgraph.temporal.entities import EntityName, EntityReader, Moment
 
@@ -52,8 +53,14 @@ class EntityService:
     async def get(self, request: entity_pb2.GetRequest, context: "Context") -> bytes:
         """A `GetResponse`."""
         tenant = current_identity.get().tenant
-        found = await self._entities.get(tenant, _entity(request.entity), _moment(request.as_of))
-        return found.message + entity_pb2.GetResponse(as_of_seq=found.watermark).SerializeToString()
+        found = await self._entities.get(
+            tenant, _entity(request.entity), _moment(request.as_of), with_report=request.with_report
+        )
+        rest = entity_pb2.GetResponse(
+            as_of_seq=found.watermark,
+            report=violation_report(found.report) if found.report is not None else None,
+        )
+        return found.message + rest.SerializeToString()
 
     async def diff(self, request: entity_pb2.DiffRequest, context: "Context") -> bytes:
         """A `DiffResponse`."""

@@ -25,6 +25,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "approval.request",
             "approval.read",
             "approval.approve",
+            "flag.read",
+            "flag.write",
         }
     ),
     "auditor": frozenset(
@@ -39,6 +41,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "ledger.read",
             "ledger.prove",
             "approval.read",
+            "flag.read",
         }
     ),
     "operator": frozenset(
@@ -58,6 +61,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
             "ledger.cosign",
             "approval.request",
             "approval.read",
+            "flag.read",
+            "flag.write",
         }
     ),
 }

@@ -1,9 +1,9 @@
-"""`QuarantineService`: shows what waits in quarantine, and why."""
+"""`QuarantineService`: shows what broke its contract, and how."""
 
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from intelgraph.contracts.quarantine import EntryPlace, Quarantine, QuarantineEntry
+from intelgraph.contracts.quarantine import EntryPlace, EntryState, Quarantine, QuarantineEntry
 from intelgraph.errors import InvalidArgument
 from intelgraph.gateway.identity import current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-_STATES: Final = {"quarantined": quarantine_pb2.QUARANTINE_STATE_QUARANTINED}
+_STATES: Final = {
+    EntryState.QUARANTINED: quarantine_pb2.QUARANTINE_STATE_QUARANTINED,
+    EntryState.STORED: quarantine_pb2.QUARANTINE_STATE_STORED,
+}
+_STATE_OF: Final = {number: state for state, number in _STATES.items()}
 
 
 class QuarantineService(quarantine_pb2_grpc.QuarantineServiceServicer):
@@ -28,11 +32,12 @@ class QuarantineService(quarantine_pb2_grpc.QuarantineServiceServicer):
         self, request: quarantine_pb2.ListQuarantineRequest, context: "Context"
     ) -> quarantine_pb2.ListQuarantineResponse:
         tenant = current_identity.get().tenant
-        scope = PageScope(tenant.tenant_id, ("ListQuarantine", request.dataset))
+        state = _STATE_OF.get(request.state, EntryState.QUARANTINED)
+        scope = PageScope(tenant.tenant_id, ("ListQuarantine", request.dataset, state.value))
         size = page_size(request.page_size, default=50, most=500)
         position = scope.position(request.page_token, int, str)
         before = EntryPlace(int(position[0]), UUID(str(position[1]))) if position else None
-        found = await self._quarantine.page(tenant, request.dataset, before, size + 1)
+        found = await self._quarantine.page(tenant, request.dataset, before, size + 1, state)
         page = found.entries[:size]
         more = len(found.entries) > size
         return quarantine_pb2.ListQuarantineResponse(
@@ -51,12 +56,21 @@ class QuarantineService(quarantine_pb2_grpc.QuarantineServiceServicer):
             with_records=request.with_records,
             by=identity.actor,
         )
+        changes = (
+            await self._quarantine.changes(identity.tenant, entry.quarantine_id)
+            if request.with_records and entry.state == EntryState.STORED.value
+            else ()
+        )
         return quarantine_pb2.GetQuarantineResponse(
             entry=_message(entry),
             report=violation_report(opened.report),
             records=[
                 quarantine_pb2.QuarantinedRecord(index=index, document=document)
                 for index, document in zip(indexes, opened.documents, strict=True)
+            ],
+            changes=[
+                quarantine_pb2.StoredChange(seq=change.seq, entity_id=str(change.entity_id))
+                for change in changes
             ],
         )
 
@@ -82,5 +96,5 @@ def _message(entry: QuarantineEntry) -> quarantine_pb2.QuarantineEntry:
         records=entry.records,
         recorded_us=entry.recorded_us,
         contract_version=entry.contract_version,
-        state=_STATES[entry.state],
+        state=_STATES[EntryState(entry.state)],
     )

@@ -84,9 +84,11 @@ class Intake:
         served: Served,
         on_commit: Callable[[UUID, int], None],
         ledger: Ledger,
+        contracts_warn: Callable[[UUID], bool] = lambda _: False,
     ) -> None:
         """`served` reads a tenant by its name, from memory as a rule. `on_commit` is told the tenant and its last
-        change after each commit.
+        change after each commit. `contracts_warn` says of a tenant, from memory, whether what breaks a contract is
+        stored all the same.
         """
         self._engine = engine
         self._database = database
@@ -94,6 +96,7 @@ class Intake:
         self._contracts = contracts
         self._settings = settings
         self._served = served
+        self._contracts_warn = contracts_warn
         self._on_commit = on_commit
         self._ledger = ledger
         self._executor = ThreadPoolExecutor(
@@ -298,8 +301,10 @@ class Intake:
                 loop = asyncio.get_running_loop()
                 now_us = time.time_ns() // 1000
                 await self._keys.authorise(intake.tenant)
+                # Read once for a batch: the core goes by it however long the batch then takes.
+                warn = self._contracts_warn(intake.tenant.tenant_id)
                 batch = await loop.run_in_executor(
-                    self._executor, self._engine.prepare, stream, frame, now_us
+                    self._executor, self._engine.prepare, stream, frame, now_us, warn
                 )
                 await self._fetcher.supply(intake.tenant, batch)
             await intake.pace.take(batch.records)

@@ -62,6 +62,10 @@ _RECORDS: Final = Counter(
     "Records of acknowledged batches, by what became of them (accepted, unchanged, duplicate, quarantined)",
     ("outcome",),
 )
+_WARNED: Final = Counter(
+    "intelgraph_ingest_records_warned",
+    "Accepted records that break their contract and were stored all the same",
+)
 _BATCHES: Final = Counter(
     "intelgraph_ingest_batches",
     "Batches by outcome: acknowledged; rejected for what they are; handed_back, to be sent again",
@@ -93,6 +97,7 @@ def count_group(bound: Bound, rejected: int) -> None:
     outcomes = bound.outcomes
     for counter, records in zip(_OUTCOMES, outcomes, strict=True):
         counter.inc(records)
+    _WARNED.inc(bound.warned)
     acknowledged = len(bound.quarantining)
     _ACKNOWLEDGED.inc(acknowledged)
     REJECTED.inc(rejected)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from intelgraph.provenance import approval_kinds
+from intelgraph.provenance import approval_kinds, flag_kinds
 from intelgraph.provenance.facts import Facts
 
 # -- the spine: 10 to 49 ---------------------------------------------------------------------------
@@ -287,8 +287,13 @@ class RetentionRun(Facts):
     """Whether all went that was due."""
 
 
+# -- flags, 110 to 119: in `flag_kinds` ------------------------------------------------------------
+
+_MODULES: Final = (approval_kinds, flag_kinds)
+
+
 def _by_number() -> Mapping[int, type[Facts]]:
-    here = [*globals().values(), *vars(approval_kinds).values()]
+    here = [*globals().values(), *(each for module in _MODULES for each in vars(module).values())]
     found = dict.fromkeys(each for each in here if isinstance(each, type) and issubclass(each, Facts))
     kinds = [each for each in found if each is not Facts]
     numbered = {each.NUMBER: each for each in kinds}

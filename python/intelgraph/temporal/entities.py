@@ -14,6 +14,7 @@ from intelgraph._core import EntityKeyInvalid, Keystore, LogReader, entity_id, k
 from intelgraph.errors import FieldViolation, InvalidArgument, NotFound
 from intelgraph.storage import change_log
 from intelgraph.storage.change_log import VersionKey
+from intelgraph.temporal.switch import ALWAYS_ON
 
 if TYPE_CHECKING:
     from intelgraph.contracts.registry import ContractRegistry
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
     from intelgraph.temporal.catalogues import Catalogues
+    from intelgraph.temporal.switch import TemporalSwitch
     from intelgraph.tenants.registry import Tenant
 
 
@@ -41,6 +43,11 @@ class Moment:
     recorded_us: int | None = None
     valid_us: int | None = None
 
+    @property
+    def is_now(self) -> bool:
+        """Whether it names no time: of the present alone is known without the past."""
+        return self.recorded_us is None and self.valid_us is None
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -48,6 +55,8 @@ class Answer:
 
     message: bytes
     watermark: int
+    report: bytes | None = None
+    """JSON (`ig.report.v1`), where it was asked for and the version's record breaks its contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,8 @@ class _Place:
 
 class EntityReader:
     """Reads entities of any tenant. Every method raises NotFound DATASET_NOT_FOUND and ENTITY_UNKNOWN,
-    InvalidArgument ENTITY_KEY_INVALID, DataLoss DATA_CORRUPT, and as `KeyService.authorise`.
+    InvalidArgument ENTITY_KEY_INVALID, DataLoss DATA_CORRUPT, and as `KeyService.authorise`; but for `get` of now also
+    Unavailable TEMPORAL_OFF.
     """
 
     def __init__(
@@ -77,18 +87,24 @@ class EntityReader:
         unsealer: "Unsealer",
         catalogues: "Catalogues",
         keystore: Keystore,
+        switch: "TemporalSwitch" = ALWAYS_ON,
     ) -> None:
         self._database = database
         self._contracts = contracts
         self._unsealer = unsealer
         self._catalogues = catalogues
         self._keystore = keystore
+        self._switch = switch
 
-    async def get(self, tenant: "Tenant", entity: EntityName, moment: Moment) -> Answer:
+    async def get(
+        self, tenant: "Tenant", entity: EntityName, moment: Moment, *, with_report: bool = False
+    ) -> Answer:
         """`GetResponse.version`: the version in force.
 
         Raises NotFound NO_VERSION_AS_OF where there was none.
         """
+        if not moment.is_now:
+            self._switch.require_on(tenant)
         place = await self._place(tenant, entity)
         async with self._database.read(tenant.tenant_id) as connection:
             found = await _as_of(connection, tenant, place, moment)
@@ -96,13 +112,18 @@ class EntityReader:
                 raise await _nothing(connection, tenant, place)
         reader = await self._reader(tenant, found.rows)
         needed = keys_of_rows(found.rows)
-        version = await self._unsealer.run(tenant, needed, lambda: reader.version(found.rows))
-        return Answer(version, found.watermark)
+        version, report = await self._unsealer.run(
+            tenant,
+            needed,
+            lambda: (reader.version(found.rows), reader.report(found.rows) if with_report else None),
+        )
+        return Answer(version, found.watermark, report)
 
     async def diff(self, tenant: "Tenant", entity: EntityName, before: Moment, after: Moment) -> Answer:
         """`DiffResponse` but for `as_of_seq`: both versions and what leads from one to the other. One side
         may be without a version; raises NotFound NO_VERSION_AS_OF if both are.
         """
+        self._switch.require_on(tenant)
         place = await self._place(tenant, entity)
         async with self._database.read(tenant.tenant_id) as connection:
             earlier = await _as_of(connection, tenant, place, before)
@@ -130,6 +151,7 @@ class EntityReader:
         """`HistoryResponse.entries`: versions that precede `before`, newest first by (valid time, seq). There
         are at most `limit`, and fewer where they are large.
         """
+        self._switch.require_on(tenant)
         place = await self._place(tenant, entity)
         async with self._database.read(tenant.tenant_id) as connection:
             page = await change_log.history(

@@ -14,6 +14,7 @@ from intelgraph._core import Keystore, LogReader, keys_of_rows
 from intelgraph.errors import OutOfRange
 from intelgraph.keys.unsealing import data_corrupt
 from intelgraph.storage import change_log
+from intelgraph.temporal.switch import ALWAYS_ON
 
 if TYPE_CHECKING:
     from intelgraph.keys.unsealing import Unsealer
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from intelgraph.storage.database import Database
     from intelgraph.temporal.catalogues import Catalogues
     from intelgraph.temporal.commit_watch import CommitWatch, Watched
+    from intelgraph.temporal.switch import TemporalSwitch
     from intelgraph.tenants.registry import Tenant
 
 PAGE_CHANGES: Final = 1000
 """Changes that one query looks at."""
-SERVED_SECONDS: Final = 2.0
-"""How often it is looked whether a tenant whose feed stands still is served on."""
+SERVED_SECONDS: Final = 0.5
+"""How often it is looked whether a tenant whose feed stands still is served on. What says so is in memory, and up to a
+second old: a feed ends within two seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class ChangeFeed:
         keystore: Keystore,
         watch: "CommitWatch",
         served: Callable[[str], Awaitable[object]],
+        switch: "TemporalSwitch" = ALWAYS_ON,
     ) -> None:
         """`served` raises for the name of a tenant that is not to be served any more."""
         self._database = database
@@ -56,6 +61,7 @@ class ChangeFeed:
         self._keystore = keystore
         self._watch = watch
         self._served = served
+        self._switch = switch
 
     async def changes(
         self, tenant: "Tenant", after_seq: int, datasets: Sequence[str], *, until_now: bool
@@ -65,8 +71,9 @@ class ChangeFeed:
 
         Where other datasets' changes are passed over, a part without entries tells how far, now and then.
         Raises OutOfRange SEQ_BEYOND_LOG, NotFound DATASET_NOT_FOUND, DataLoss DATA_CORRUPT, what `served`
-        raises, and as `KeyService.authorise`.
+        raises, Unavailable TEMPORAL_OFF, and as `KeyService.authorise`.
         """
+        self._switch.require_on(tenant)
         wanted = [await self._catalogues.dataset_id(tenant, dataset) for dataset in datasets] or None
         async with self._watch.following(tenant.tenant_id) as watched:
             pages = self._pages(tenant, after_seq, wanted, watched, until_now=until_now)
@@ -93,6 +100,7 @@ class ChangeFeed:
         """Pages without end, or up to what is the end now; and whether the page is the last one."""
         seq, end = after_seq, None
         while True:
+            self._switch.require_on(tenant)
             async with self._database.read(tenant.tenant_id) as connection:
                 page = await change_log.changes_after(
                     connection, tenant.tenant_id, seq, dataset_ids=wanted, limit=PAGE_CHANGES
@@ -106,6 +114,7 @@ class ChangeFeed:
                 return
             while seq >= page.watermark and not await watched.beyond(seq, SERVED_SECONDS):
                 await self._served(tenant.name)
+                self._switch.require_on(tenant)
 
     async def _opened(
         self, tenant: "Tenant", page: change_log.Changes, told: int, wanted: Sequence[int] | None

@@ -9,6 +9,7 @@ use intelgraph_json::Limits;
 use intelgraph_pipeline::copy::{HEADER, Reader, timestamp, unix_us};
 use intelgraph_pipeline::{BatchLimits, Bound, Clock, Engine, EngineLimits, FetchPlan, Stream};
 use intelgraph_temporal::{ChainRow, Frontier, Head, Operation, rebuild};
+use uuid::Uuid;
 
 pub const TENANT: TenantId = TenantId::from_bytes([7; 16]);
 pub const NOW: Tick = Tick::from_micros(1_000_000);
@@ -50,6 +51,7 @@ pub struct Row {
     pub version: u32,
     pub op: u16,
     pub since_base: u16,
+    pub leaf: [u8; 32],
     pub sealed: Vec<u8>,
     pub snapshot: Option<Vec<u8>>,
 }
@@ -60,8 +62,55 @@ impl Row {
     }
 }
 
+/// A row of `quarantine`, as far as tests look at it.
+pub struct Entry {
+    pub id: Uuid,
+    pub state: String,
+    pub report: Vec<u8>,
+    pub changes: Vec<u64>,
+}
+
+/// The entries that a transaction writes.
+pub fn entries(bound: &Bound) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for table in bound.tables.iter().filter(|table| table.name == "quarantine") {
+        let bytes = table.parts.concat();
+        let mut copy = Reader::new(&bytes);
+        while copy.next_row(11).expect("a row or the end") {
+            let fields: Vec<&[u8]> =
+                (0..11).map(|_| copy.field().expect("a field").expect("a value")).collect();
+            entries.push(Entry {
+                id: Uuid::from_slice(fields[1]).expect("an identifier"),
+                state: String::from_utf8(fields[8].to_vec()).expect("text"),
+                report: fields[9].to_vec(),
+                changes: fields[10].as_chunks().0.iter().map(|seq| u64::from_be_bytes(*seq)).collect(),
+            });
+        }
+    }
+    entries
+}
+
+/// A frame of upserts.
+pub fn upserts(sequence: u64, records: &[&str]) -> Vec<u8> {
+    fn put(tag: u8, body: &[u8], out: &mut Vec<u8>) {
+        out.push(tag << 3 | 2);
+        prost::encoding::encode_varint(body.len() as u64, out);
+        out.extend_from_slice(body);
+    }
+    let mut body = vec![0x08];
+    prost::encoding::encode_varint(sequence, &mut body);
+    for document in records {
+        let mut record = Vec::new();
+        put(1, document.as_bytes(), &mut record);
+        put(2, &record, &mut body);
+    }
+    let mut frame = Vec::new();
+    put(2, &body, &mut frame);
+    frame
+}
+
 /// The log and the tenant's clock.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Log {
     pub rows: Vec<Row>,
     pub recorded_us: i64,
@@ -124,8 +173,35 @@ impl Log {
             found.extend(self.rows.iter().filter(|row| row.entity == *entity && row.valid_at == *at));
         }
         let mut bytes = if found.is_empty() { vec![] } else { HEADER.to_vec() };
-        found.into_iter().for_each(|row| write_row(row, &mut bytes));
+        found.into_iter().for_each(|row| write_row(row, Fields::Head, &mut bytes));
         bytes
+    }
+
+    /// What the database answers a reader who asks for these changes.
+    pub fn versions(&self, seqs: &[u64]) -> Vec<u8> {
+        let rows = self.rows.iter().filter(|row| seqs.contains(&row.seq));
+        answer(rows, Fields::Version)
+    }
+
+    /// What the database answers who checks the tree.
+    pub fn leaves(&self) -> Vec<u8> {
+        answer(self.rows.iter(), Fields::Leaf)
+    }
+
+    /// Seals the change of a row anew, after `altered` has had its way with what it says.
+    pub fn reseal(
+        &mut self,
+        row: usize,
+        keystore: &Keystore,
+        dataset: &str,
+        altered: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) {
+        let row = &mut self.rows[row];
+        let plaintext = altered(&open(keystore, dataset, row, &row.sealed, Purpose::Diff));
+        let mut seal = keystore.reserve(TENANT, 1, plaintext.len() as u64, NOW).expect("a budget");
+        let mut sealed = Vec::new();
+        seal.seal(&context(dataset, row, Purpose::Diff), &plaintext, &mut sealed).expect("sealed");
+        row.sealed = sealed;
     }
 
     /// Dataset and entity of the changes after `seq`.
@@ -164,7 +240,13 @@ impl Log {
 fn open(keystore: &Keystore, dataset: &str, row: &Row, sealed: &[u8], purpose: Purpose) -> Vec<u8> {
     let envelope = Envelope::parse(sealed).expect("an envelope");
     let key = keystore.opening_key(TENANT, envelope.dek_id(), NOW).expect("its key");
-    let context = Context {
+    let mut plaintext = Vec::new();
+    key.open(&context(dataset, row, purpose), &envelope, &mut plaintext).expect("it opens in its own place");
+    plaintext
+}
+
+fn context<'a>(dataset: &'a str, row: &'a Row, purpose: Purpose) -> Context<'a> {
+    Context {
         tenant: TENANT,
         dataset,
         entity: &row.entity,
@@ -172,10 +254,7 @@ fn open(keystore: &Keystore, dataset: &str, row: &Row, sealed: &[u8], purpose: P
         version: u64::from(row.version),
         op: row.op as u8,
         valid_at: row.valid_at,
-    };
-    let mut plaintext = Vec::new();
-    key.open(&context, &envelope, &mut plaintext).expect("it opens in its own place");
-    plaintext
+    }
 }
 
 fn read_row(copy: &mut Reader<'_>) -> Option<Row> {
@@ -189,13 +268,27 @@ fn read_row(copy: &mut Reader<'_>) -> Option<Row> {
     let version = u32::from_be_bytes(copy.fixed()?);
     let op = u16::from_be_bytes(copy.fixed()?);
     let since_base = u16::from_be_bytes(copy.fixed()?);
-    copy.fixed::<32>()?;
+    let leaf = copy.fixed()?;
     let sealed = copy.field()??.to_vec();
     let snapshot = copy.field()?.map(<[u8]>::to_vec);
-    Some(Row { seq, recorded, valid_at, entity, version, op, since_base, sealed, snapshot })
+    Some(Row { seq, recorded, valid_at, entity, version, op, since_base, leaf, sealed, snapshot })
 }
 
-fn write_row(row: &Row, out: &mut Vec<u8>) {
+/// How many fields the rows of an answer have: those of a head, and the contract, and the leaf.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Fields {
+    Head = 10,
+    Version = 11,
+    Leaf = 12,
+}
+
+fn answer<'a>(rows: impl Iterator<Item = &'a Row>, fields: Fields) -> Vec<u8> {
+    let mut bytes = HEADER.to_vec();
+    rows.for_each(|row| write_row(row, fields, &mut bytes));
+    bytes
+}
+
+fn write_row(row: &Row, wanted: Fields, out: &mut Vec<u8>) {
     let dataset = 1i32.to_be_bytes();
     let fields: [&[u8]; 9] = [
         &row.seq.to_be_bytes(),
@@ -208,7 +301,7 @@ fn write_row(row: &Row, out: &mut Vec<u8>) {
         &row.since_base.to_be_bytes(),
         &row.sealed,
     ];
-    out.extend_from_slice(&10i16.to_be_bytes());
+    out.extend_from_slice(&(wanted as i16).to_be_bytes());
     for field in fields {
         out.extend_from_slice(&(field.len() as u32).to_be_bytes());
         out.extend_from_slice(field);
@@ -219,5 +312,13 @@ fn write_row(row: &Row, out: &mut Vec<u8>) {
             out.extend_from_slice(snapshot);
         }
         None => out.extend_from_slice(&(-1i32).to_be_bytes()),
+    }
+    if wanted >= Fields::Version {
+        out.extend_from_slice(&4u32.to_be_bytes());
+        out.extend_from_slice(&1i32.to_be_bytes());
+    }
+    if wanted >= Fields::Leaf {
+        out.extend_from_slice(&32u32.to_be_bytes());
+        out.extend_from_slice(&row.leaf);
     }
 }

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from intelgraph.gateway.v1 import contract_pb2 as intelgraph_dot_gateway_dot_v1_dot_contract__pb2
 from intelgraph.gateway.v1 import permission_pb2 as intelgraph_dot_gateway_dot_v1_dot_permission__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"intelgraph/gateway/v1/entity.proto\x12\x15intelgraph.gateway.v1\x1a&intelgraph/gateway/v1/permission.proto\"V\n\tEntityRef\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x13\n\tentity_id\x18\x02 \x01(\tH\x00\x12\r\n\x03key\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x06tenant\x18\x04 \x01(\tB\x04\n\x02\x62y\"T\n\x04\x41sOf\x12\x18\n\x0brecorded_us\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\x08valid_us\x18\x02 \x01(\x03H\x01\x88\x01\x01\x42\x0e\n\x0c_recorded_usB\x0b\n\t_valid_us\"\xe1\x01\n\rEntityVersion\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x39\n\toperation\x18\x05 \x01(\x0e\x32&.intelgraph.gateway.v1.ChangeOperation\x12\x13\n\x0brecorded_us\x18\x06 \x01(\x03\x12\x13\n\x0bvalid_at_us\x18\x07 \x01(\x03\x12\x17\n\x0f\x63ontract_digest\x18\x08 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\t \x01(\x0c\"j\n\nGetRequest\x12\x30\n\x06\x65ntity\x18\x01 \x01(\x0b\x32 .intelgraph.gateway.v1.EntityRef\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.intelgraph.gateway.v1.AsOf\"W\n\x0bGetResponse\x12\x35\n\x07version\x18\x01 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\"\x93\x01\n\x0b\x44iffRequest\x12\x30\n\x06\x65ntity\x18\x01 \x01(\x0b\x32 .intelgraph.gateway.v1.EntityRef\x12)\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1b.intelgraph.gateway.v1.AsOf\x12\'\n\x02to\x18\x03 \x01(\x0b\x32\x1b.intelgraph.gateway.v1.AsOf\"\xa9\x01\n\x0c\x44iffResponse\x12\x32\n\x04\x66rom\x18\x01 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x30\n\x02to\x18\x02 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x12\n\njson_patch\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64iff\x18\x04 \x01(\x0c\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\"\x81\x01\n\x0eHistoryRequest\x12\x30\n\x06\x65ntity\x18\x01 \x01(\x0b\x32 .intelgraph.gateway.v1.EntityRef\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x16\n\x0ewith_documents\x18\x04 \x01(\x08\"S\n\x0cHistoryEntry\x12\x35\n\x07version\x18\x01 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x0c\n\x04\x64iff\x18\x02 \x01(\x0c\"s\n\x0fHistoryResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.intelgraph.gateway.v1.HistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x11\n\tas_of_seq\x18\x03 \x01(\x04\"X\n\x0e\x43hangesRequest\x12\x11\n\tafter_seq\x18\x01 \x01(\x04\x12\x10\n\x08\x64\x61tasets\x18\x02 \x03(\t\x12\x11\n\tuntil_now\x18\x03 \x01(\x08\x12\x0e\n\x06tenant\x18\x04 \x01(\t\"a\n\x0f\x43hangesResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.intelgraph.gateway.v1.HistoryEntry\x12\x18\n\x10resume_after_seq\x18\x02 \x01(\x04*\xce\x01\n\x0f\x43hangeOperation\x12 \n\x1c\x43HANGE_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43HANGE_OPERATION_INSERT\x10\x01\x12\x1b\n\x17\x43HANGE_OPERATION_UPDATE\x10\x02\x12\x1b\n\x17\x43HANGE_OPERATION_DELETE\x10\x03\x12 \n\x1c\x43HANGE_OPERATION_LATE_UPSERT\x10\x04\x12 \n\x1c\x43HANGE_OPERATION_LATE_DELETE\x10\x05\x32\xa9\x03\n\rEntityService\x12]\n\x03Get\x12!.intelgraph.gateway.v1.GetRequest\x1a\".intelgraph.gateway.v1.GetResponse\"\x0f\xaa\xcf\x18\x0b\x65ntity.read\x12`\n\x04\x44iff\x12\".intelgraph.gateway.v1.DiffRequest\x1a#.intelgraph.gateway.v1.DiffResponse\"\x0f\xaa\xcf\x18\x0b\x65ntity.read\x12i\n\x07History\x12%.intelgraph.gateway.v1.HistoryRequest\x1a&.intelgraph.gateway.v1.HistoryResponse\"\x0f\xaa\xcf\x18\x0b\x65ntity.read\x12l\n\x07\x43hanges\x12%.intelgraph.gateway.v1.ChangesRequest\x1a&.intelgraph.gateway.v1.ChangesResponse\"\x10\xaa\xcf\x18\x0c\x63hanges.read0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"intelgraph/gateway/v1/entity.proto\x12\x15intelgraph.gateway.v1\x1a$intelgraph/gateway/v1/contract.proto\x1a&intelgraph/gateway/v1/permission.proto\"V\n\tEntityRef\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x13\n\tentity_id\x18\x02 \x01(\tH\x00\x12\r\n\x03key\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x06tenant\x18\x04 \x01(\tB\x04\n\x02\x62y\"T\n\x04\x41sOf\x12\x18\n\x0brecorded_us\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\x08valid_us\x18\x02 \x01(\x03H\x01\x88\x01\x01\x42\x0e\n\x0c_recorded_usB\x0b\n\t_valid_us\"\xf1\x01\n\rEntityVersion\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\x39\n\toperation\x18\x05 \x01(\x0e\x32&.intelgraph.gateway.v1.ChangeOperation\x12\x13\n\x0brecorded_us\x18\x06 \x01(\x03\x12\x13\n\x0bvalid_at_us\x18\x07 \x01(\x03\x12\x17\n\x0f\x63ontract_digest\x18\x08 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\t \x01(\x0c\x12\x0e\n\x06warned\x18\n \x01(\x08\"\x7f\n\nGetRequest\x12\x30\n\x06\x65ntity\x18\x01 \x01(\x0b\x32 .intelgraph.gateway.v1.EntityRef\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.intelgraph.gateway.v1.AsOf\x12\x13\n\x0bwith_report\x18\x03 \x01(\x08\"\x8f\x01\n\x0bGetResponse\x12\x35\n\x07version\x18\x01 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x12\x36\n\x06report\x18\x03 \x01(\x0b\x32&.intelgraph.gateway.v1.ViolationReport\"\x93\x01\n\x0b\x44iffRequest\x12\x30\n\x06\x65ntity\x18\x01 \x01(\x0b\x32 .intelgraph.gateway.v1.EntityRef\x12)\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1b.intelgraph.gateway.v1.AsOf\x12\'\n\x02to\x18\x03 \x01(\x0b\x32\x1b.intelgraph.gateway.v1.AsOf\"\xa9\x01\n\x0c\x44iffResponse\x12\x32\n\x04\x66rom\x18\x01 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x30\n\x02to\x18\x02 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x12\n\njson_patch\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64iff\x18\x04 \x01(\x0c\x12\x11\n\tas_of_seq\x18\x05 \x01(\x04\"\x81\x01\n\x0eHistoryRequest\x12\x30\n\x06\x65ntity\x18\x01 \x01(\x0b\x32 .intelgraph.gateway.v1.EntityRef\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x16\n\x0ewith_documents\x18\x04 \x01(\x08\"S\n\x0cHistoryEntry\x12\x35\n\x07version\x18\x01 \x01(\x0b\x32$.intelgraph.gateway.v1.EntityVersion\x12\x0c\n\x04\x64iff\x18\x02 \x01(\x0c\"s\n\x0fHistoryResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.intelgraph.gateway.v1.HistoryEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x11\n\tas_of_seq\x18\x03 \x01(\x04\"X\n\x0e\x43hangesRequest\x12\x11\n\tafter_seq\x18\x01 \x01(\x04\x12\x10\n\x08\x64\x61tasets\x18\x02 \x03(\t\x12\x11\n\tuntil_now\x18\x03 \x01(\x08\x12\x0e\n\x06tenant\x18\x04 \x01(\t\"a\n\x0f\x43hangesResponse\x12\x34\n\x07\x65ntries\x18\x01 \x03(\x0b\x32#.intelgraph.gateway.v1.HistoryEntry\x12\x18\n\x10resume_after_seq\x18\x02 \x01(\x04*\xce\x01\n\x0f\x43hangeOperation\x12 \n\x1c\x43HANGE_OPERATION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43HANGE_OPERATION_INSERT\x10\x01\x12\x1b\n\x17\x43HANGE_OPERATION_UPDATE\x10\x02\x12\x1b\n\x17\x43HANGE_OPERATION_DELETE\x10\x03\x12 \n\x1c\x43HANGE_OPERATION_LATE_UPSERT\x10\x04\x12 \n\x1c\x43HANGE_OPERATION_LATE_DELETE\x10\x05\x32\xa9\x03\n\rEntityService\x12]\n\x03Get\x12!.intelgraph.gateway.v1.GetRequest\x1a\".intelgraph.gateway.v1.GetResponse\"\x0f\xaa\xcf\x18\x0b\x65ntity.read\x12`\n\x04\x44iff\x12\".intelgraph.gateway.v1.DiffRequest\x1a#.intelgraph.gateway.v1.DiffResponse\"\x0f\xaa\xcf\x18\x0b\x65ntity.read\x12i\n\x07History\x12%.intelgraph.gateway.v1.HistoryRequest\x1a&.intelgraph.gateway.v1.HistoryResponse\"\x0f\xaa\xcf\x18\x0b\x65ntity.read\x12l\n\x07\x43hanges\x12%.intelgraph.gateway.v1.ChangesRequest\x1a&.intelgraph.gateway.v1.ChangesResponse\"\x10\xaa\xcf\x18\x0c\x63hanges.read0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,32 +41,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENTITYSERVICE'].methods_by_name['History']._serialized_options = b'\252\317\030\013entity.read'
   _globals['_ENTITYSERVICE'].methods_by_name['Changes']._loaded_options = None
   _globals['_ENTITYSERVICE'].methods_by_name['Changes']._serialized_options = b'\252\317\030\014changes.read'
-  _globals['_CHANGEOPERATION']._serialized_start=1546
-  _globals['_CHANGEOPERATION']._serialized_end=1752
-  _globals['_ENTITYREF']._serialized_start=101
-  _globals['_ENTITYREF']._serialized_end=187
-  _globals['_ASOF']._serialized_start=189
-  _globals['_ASOF']._serialized_end=273
-  _globals['_ENTITYVERSION']._serialized_start=276
-  _globals['_ENTITYVERSION']._serialized_end=501
-  _globals['_GETREQUEST']._serialized_start=503
-  _globals['_GETREQUEST']._serialized_end=609
-  _globals['_GETRESPONSE']._serialized_start=611
-  _globals['_GETRESPONSE']._serialized_end=698
-  _globals['_DIFFREQUEST']._serialized_start=701
-  _globals['_DIFFREQUEST']._serialized_end=848
-  _globals['_DIFFRESPONSE']._serialized_start=851
-  _globals['_DIFFRESPONSE']._serialized_end=1020
-  _globals['_HISTORYREQUEST']._serialized_start=1023
-  _globals['_HISTORYREQUEST']._serialized_end=1152
-  _globals['_HISTORYENTRY']._serialized_start=1154
-  _globals['_HISTORYENTRY']._serialized_end=1237
-  _globals['_HISTORYRESPONSE']._serialized_start=1239
-  _globals['_HISTORYRESPONSE']._serialized_end=1354
-  _globals['_CHANGESREQUEST']._serialized_start=1356
-  _globals['_CHANGESREQUEST']._serialized_end=1444
-  _globals['_CHANGESRESPONSE']._serialized_start=1446
-  _globals['_CHANGESRESPONSE']._serialized_end=1543
-  _globals['_ENTITYSERVICE']._serialized_start=1755
-  _globals['_ENTITYSERVICE']._serialized_end=2180
+  _globals['_CHANGEOPERATION']._serialized_start=1678
+  _globals['_CHANGEOPERATION']._serialized_end=1884
+  _globals['_ENTITYREF']._serialized_start=139
+  _globals['_ENTITYREF']._serialized_end=225
+  _globals['_ASOF']._serialized_start=227
+  _globals['_ASOF']._serialized_end=311
+  _globals['_ENTITYVERSION']._serialized_start=314
+  _globals['_ENTITYVERSION']._serialized_end=555
+  _globals['_GETREQUEST']._serialized_start=557
+  _globals['_GETREQUEST']._serialized_end=684
+  _globals['_GETRESPONSE']._serialized_start=687
+  _globals['_GETRESPONSE']._serialized_end=830
+  _globals['_DIFFREQUEST']._serialized_start=833
+  _globals['_DIFFREQUEST']._serialized_end=980
+  _globals['_DIFFRESPONSE']._serialized_start=983
+  _globals['_DIFFRESPONSE']._serialized_end=1152
+  _globals['_HISTORYREQUEST']._serialized_start=1155
+  _globals['_HISTORYREQUEST']._serialized_end=1284
+  _globals['_HISTORYENTRY']._serialized_start=1286
+  _globals['_HISTORYENTRY']._serialized_end=1369
+  _globals['_HISTORYRESPONSE']._serialized_start=1371
+  _globals['_HISTORYRESPONSE']._serialized_end=1486
+  _globals['_CHANGESREQUEST']._serialized_start=1488
+  _globals['_CHANGESREQUEST']._serialized_end=1576
+  _globals['_CHANGESRESPONSE']._serialized_start=1578
+  _globals['_CHANGESRESPONSE']._serialized_end=1675
+  _globals['_ENTITYSERVICE']._serialized_start=1887
+  _globals['_ENTITYSERVICE']._serialized_end=2312
 # @@protoc_insertion_point(module_scope)

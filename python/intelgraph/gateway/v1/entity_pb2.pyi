@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from intelgraph.gateway.v1 import contract_pb2 as _contract_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -139,6 +140,7 @@ class EntityVersion(_message.Message):
     VALID_AT_US_FIELD_NUMBER: _builtins.int
     CONTRACT_DIGEST_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    WARNED_FIELD_NUMBER: _builtins.int
     entity_id: _builtins.str
     """Identifier of the entity, a UUID in text form."""
     dataset: _builtins.str
@@ -154,9 +156,11 @@ class EntityVersion(_message.Message):
     valid_at_us: _builtins.int
     """From when it is true, in microseconds since the Unix epoch."""
     contract_digest: _builtins.bytes
-    """SHA-256 of the contract that the record satisfied."""
+    """SHA-256 of the contract that the record was checked against."""
     document: _builtins.bytes
     """The JSON document in canonical form; empty after a delete."""
+    warned: _builtins.bool
+    """Whether the record broke its contract and was stored all the same, because the tenant's contracts only warned."""
     def __init__(
         self,
         *,
@@ -169,10 +173,11 @@ class EntityVersion(_message.Message):
         valid_at_us: _builtins.int = ...,
         contract_digest: _builtins.bytes = ...,
         document: _builtins.bytes = ...,
+        warned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "dataset", b"dataset", "document", b"document", "entity_id", b"entity_id", "operation", b"operation", "recorded_us", b"recorded_us", "seq", b"seq", "valid_at_us", b"valid_at_us", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_digest", b"contract_digest", "dataset", b"dataset", "document", b"document", "entity_id", b"entity_id", "operation", b"operation", "recorded_us", b"recorded_us", "seq", b"seq", "valid_at_us", b"valid_at_us", "version", b"version", "warned", b"warned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,6 +191,9 @@ class GetRequest(_message.Message):
 
     ENTITY_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    WITH_REPORT_FIELD_NUMBER: _builtins.int
+    with_report: _builtins.bool
+    """Whether to return the report on a version that broke its contract."""
     @_builtins.property
     def entity(self) -> Global___EntityRef:
         """The entity."""
@@ -199,10 +207,11 @@ class GetRequest(_message.Message):
         *,
         entity: Global___EntityRef | None = ...,
         as_of: Global___AsOf | None = ...,
+        with_report: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "entity", b"entity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "entity", b"entity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "entity", b"entity", "with_report", b"with_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,21 +225,27 @@ class GetResponse(_message.Message):
 
     VERSION_FIELD_NUMBER: _builtins.int
     AS_OF_SEQ_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
     as_of_seq: _builtins.int
     """Change log position up to which the answer is complete."""
     @_builtins.property
     def version(self) -> Global___EntityVersion:
         """The version in force at the moment. NOT_FOUND is answered where there was none."""
 
+    @_builtins.property
+    def report(self) -> _contract_pb2.ViolationReport:
+        """What the version's record breaks; set where it was asked for and breaks something."""
+
     def __init__(
         self,
         *,
         version: Global___EntityVersion | None = ...,
         as_of_seq: _builtins.int = ...,
+        report: _contract_pb2.ViolationReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_seq", b"as_of_seq", "report", b"report", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

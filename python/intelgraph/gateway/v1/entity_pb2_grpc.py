@@ -62,7 +62,7 @@ class EntityServiceServicer:
     """
 
     def Get(self, request, context):
-        """Returns the version of an entity as of a moment.
+        """Returns the version of an entity as of a moment. Without a moment it answers while `temporal` is off, too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

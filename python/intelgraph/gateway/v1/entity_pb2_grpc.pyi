@@ -34,7 +34,7 @@ class EntityServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EntityServiceAsyncStub: ...
     Get: _grpc.UnaryUnaryMultiCallable[_entity_pb2.GetRequest, _entity_pb2.GetResponse]
-    """Returns the version of an entity as of a moment."""
+    """Returns the version of an entity as of a moment. Without a moment it answers while `temporal` is off, too."""
     Diff: _grpc.UnaryUnaryMultiCallable[_entity_pb2.DiffRequest, _entity_pb2.DiffResponse]
     """Returns the difference between two versions of an entity."""
     History: _grpc.UnaryUnaryMultiCallable[_entity_pb2.HistoryRequest, _entity_pb2.HistoryResponse]
@@ -48,7 +48,7 @@ class EntityServiceAsyncStub(EntityServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Get: _aio.UnaryUnaryMultiCallable[_entity_pb2.GetRequest, _entity_pb2.GetResponse]  # type: ignore[assignment]
-    """Returns the version of an entity as of a moment."""
+    """Returns the version of an entity as of a moment. Without a moment it answers while `temporal` is off, too."""
     Diff: _aio.UnaryUnaryMultiCallable[_entity_pb2.DiffRequest, _entity_pb2.DiffResponse]  # type: ignore[assignment]
     """Returns the difference between two versions of an entity."""
     History: _aio.UnaryUnaryMultiCallable[_entity_pb2.HistoryRequest, _entity_pb2.HistoryResponse]  # type: ignore[assignment]
@@ -65,7 +65,7 @@ class EntityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _entity_pb2.GetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_entity_pb2.GetResponse, _abc.Awaitable[_entity_pb2.GetResponse]]:
-        """Returns the version of an entity as of a moment."""
+        """Returns the version of an entity as of a moment. Without a moment it answers while `temporal` is off, too."""
 
     @_abc_1.abstractmethod
     def Diff(

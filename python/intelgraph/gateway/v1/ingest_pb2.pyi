@@ -339,6 +339,8 @@ class BatchAck(_message.Message):
     RECORDED_US_FIELD_NUMBER: _builtins.int
     QUARANTINE_ID_FIELD_NUMBER: _builtins.int
     CREDIT_BYTES_FIELD_NUMBER: _builtins.int
+    WARNED_FIELD_NUMBER: _builtins.int
+    STORED_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Sequence of the batch."""
     accepted: _builtins.int
@@ -348,7 +350,7 @@ class BatchAck(_message.Message):
     duplicate: _builtins.int
     """Records that the change log already holds for the same entity and valid time."""
     quarantined: _builtins.int
-    """Records that break the contract. They wait in quarantine."""
+    """Records that break the contract and are not stored. They wait in quarantine."""
     first_change_seq: _builtins.int
     """Change log sequence of the first accepted record; 0 if none was accepted."""
     last_change_seq: _builtins.int
@@ -361,6 +363,12 @@ class BatchAck(_message.Message):
     """Bytes that may now be sent in addition: the size of the answered batch, less when the gateway slows the
     stream, more when it recovers.
     """
+    warned: _builtins.int
+    """Of the accepted records, those that break the contract and were stored all the same, because the tenant's
+    contracts only warn (flag `contracts`).
+    """
+    stored_id: _builtins.str
+    """Names the entry that holds the report on the warned records, see `QuarantineService`; empty if there are none."""
     def __init__(
         self,
         *,
@@ -374,10 +382,12 @@ class BatchAck(_message.Message):
         recorded_us: _builtins.int = ...,
         quarantine_id: _builtins.str = ...,
         credit_bytes: _builtins.int = ...,
+        warned: _builtins.int = ...,
+        stored_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "credit_bytes", b"credit_bytes", "duplicate", b"duplicate", "first_change_seq", b"first_change_seq", "last_change_seq", b"last_change_seq", "quarantine_id", b"quarantine_id", "quarantined", b"quarantined", "recorded_us", b"recorded_us", "sequence", b"sequence", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "credit_bytes", b"credit_bytes", "duplicate", b"duplicate", "first_change_seq", b"first_change_seq", "last_change_seq", b"last_change_seq", "quarantine_id", b"quarantine_id", "quarantined", b"quarantined", "recorded_us", b"recorded_us", "sequence", b"sequence", "stored_id", b"stored_id", "unchanged", b"unchanged", "warned", b"warned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

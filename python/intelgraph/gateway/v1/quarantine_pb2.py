@@ -26,7 +26,7 @@ from intelgraph.gateway.v1 import contract_pb2 as intelgraph_dot_gateway_dot_v1_
 from intelgraph.gateway.v1 import permission_pb2 as intelgraph_dot_gateway_dot_v1_dot_permission__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&intelgraph/gateway/v1/quarantine.proto\x12\x15intelgraph.gateway.v1\x1a$intelgraph/gateway/v1/contract.proto\x1a&intelgraph/gateway/v1/permission.proto\"\xe7\x01\n\x0fQuarantineEntry\x12\x15\n\rquarantine_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x11\n\tstream_id\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x10\n\x08producer\x18\x05 \x01(\t\x12\x0f\n\x07records\x18\x06 \x01(\r\x12\x13\n\x0brecorded_us\x18\x07 \x01(\x03\x12\x18\n\x10\x63ontract_version\x18\x08 \x01(\t\x12\x35\n\x05state\x18\t \x01(\x0e\x32&.intelgraph.gateway.v1.QuarantineState\"_\n\x15ListQuarantineRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06tenant\x18\x04 \x01(\t\"\x81\x01\n\x16ListQuarantineResponse\x12\x37\n\x07\x65ntries\x18\x01 \x03(\x0b\x32&.intelgraph.gateway.v1.QuarantineEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x15\n\rtotal_records\x18\x03 \x01(\x04\"S\n\x14GetQuarantineRequest\x12\x15\n\rquarantine_id\x18\x01 \x01(\t\x12\x14\n\x0cwith_records\x18\x02 \x01(\x08\x12\x0e\n\x06tenant\x18\x03 \x01(\t\"4\n\x11QuarantinedRecord\x12\r\n\x05index\x18\x01 \x01(\r\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"\xc1\x01\n\x15GetQuarantineResponse\x12\x35\n\x05\x65ntry\x18\x01 \x01(\x0b\x32&.intelgraph.gateway.v1.QuarantineEntry\x12\x36\n\x06report\x18\x02 \x01(\x0b\x32&.intelgraph.gateway.v1.ViolationReport\x12\x39\n\x07records\x18\x03 \x03(\x0b\x32(.intelgraph.gateway.v1.QuarantinedRecord*U\n\x0fQuarantineState\x12 \n\x1cQUARANTINE_STATE_UNSPECIFIED\x10\x00\x12 \n\x1cQUARANTINE_STATE_QUARANTINED\x10\x01\x32\x99\x02\n\x11QuarantineService\x12\x82\x01\n\x0eListQuarantine\x12,.intelgraph.gateway.v1.ListQuarantineRequest\x1a-.intelgraph.gateway.v1.ListQuarantineResponse\"\x13\xaa\xcf\x18\x0fquarantine.read\x12\x7f\n\rGetQuarantine\x12+.intelgraph.gateway.v1.GetQuarantineRequest\x1a,.intelgraph.gateway.v1.GetQuarantineResponse\"\x13\xaa\xcf\x18\x0fquarantine.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&intelgraph/gateway/v1/quarantine.proto\x12\x15intelgraph.gateway.v1\x1a$intelgraph/gateway/v1/contract.proto\x1a&intelgraph/gateway/v1/permission.proto\"\xe7\x01\n\x0fQuarantineEntry\x12\x15\n\rquarantine_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x11\n\tstream_id\x18\x03 \x01(\t\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x10\n\x08producer\x18\x05 \x01(\t\x12\x0f\n\x07records\x18\x06 \x01(\r\x12\x13\n\x0brecorded_us\x18\x07 \x01(\x03\x12\x18\n\x10\x63ontract_version\x18\x08 \x01(\t\x12\x35\n\x05state\x18\t \x01(\x0e\x32&.intelgraph.gateway.v1.QuarantineState\"\x96\x01\n\x15ListQuarantineRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x35\n\x05state\x18\x05 \x01(\x0e\x32&.intelgraph.gateway.v1.QuarantineState\"\x81\x01\n\x16ListQuarantineResponse\x12\x37\n\x07\x65ntries\x18\x01 \x03(\x0b\x32&.intelgraph.gateway.v1.QuarantineEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x15\n\rtotal_records\x18\x03 \x01(\x04\"S\n\x14GetQuarantineRequest\x12\x15\n\rquarantine_id\x18\x01 \x01(\t\x12\x14\n\x0cwith_records\x18\x02 \x01(\x08\x12\x0e\n\x06tenant\x18\x03 \x01(\t\"4\n\x11QuarantinedRecord\x12\r\n\x05index\x18\x01 \x01(\r\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\".\n\x0cStoredChange\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x11\n\tentity_id\x18\x02 \x01(\t\"\xf7\x01\n\x15GetQuarantineResponse\x12\x35\n\x05\x65ntry\x18\x01 \x01(\x0b\x32&.intelgraph.gateway.v1.QuarantineEntry\x12\x36\n\x06report\x18\x02 \x01(\x0b\x32&.intelgraph.gateway.v1.ViolationReport\x12\x39\n\x07records\x18\x03 \x03(\x0b\x32(.intelgraph.gateway.v1.QuarantinedRecord\x12\x34\n\x07\x63hanges\x18\x04 \x03(\x0b\x32#.intelgraph.gateway.v1.StoredChange*r\n\x0fQuarantineState\x12 \n\x1cQUARANTINE_STATE_UNSPECIFIED\x10\x00\x12 \n\x1cQUARANTINE_STATE_QUARANTINED\x10\x01\x12\x1b\n\x17QUARANTINE_STATE_STORED\x10\x02\x32\x99\x02\n\x11QuarantineService\x12\x82\x01\n\x0eListQuarantine\x12,.intelgraph.gateway.v1.ListQuarantineRequest\x1a-.intelgraph.gateway.v1.ListQuarantineResponse\"\x13\xaa\xcf\x18\x0fquarantine.read\x12\x7f\n\rGetQuarantine\x12+.intelgraph.gateway.v1.GetQuarantineRequest\x1a,.intelgraph.gateway.v1.GetQuarantineResponse\"\x13\xaa\xcf\x18\x0fquarantine.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,20 +37,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUARANTINESERVICE'].methods_by_name['ListQuarantine']._serialized_options = b'\252\317\030\017quarantine.read'
   _globals['_QUARANTINESERVICE'].methods_by_name['GetQuarantine']._loaded_options = None
   _globals['_QUARANTINESERVICE'].methods_by_name['GetQuarantine']._serialized_options = b'\252\317\030\017quarantine.read'
-  _globals['_QUARANTINESTATE']._serialized_start=941
-  _globals['_QUARANTINESTATE']._serialized_end=1026
+  _globals['_QUARANTINESTATE']._serialized_start=1099
+  _globals['_QUARANTINESTATE']._serialized_end=1213
   _globals['_QUARANTINEENTRY']._serialized_start=144
   _globals['_QUARANTINEENTRY']._serialized_end=375
-  _globals['_LISTQUARANTINEREQUEST']._serialized_start=377
-  _globals['_LISTQUARANTINEREQUEST']._serialized_end=472
-  _globals['_LISTQUARANTINERESPONSE']._serialized_start=475
-  _globals['_LISTQUARANTINERESPONSE']._serialized_end=604
-  _globals['_GETQUARANTINEREQUEST']._serialized_start=606
-  _globals['_GETQUARANTINEREQUEST']._serialized_end=689
-  _globals['_QUARANTINEDRECORD']._serialized_start=691
-  _globals['_QUARANTINEDRECORD']._serialized_end=743
-  _globals['_GETQUARANTINERESPONSE']._serialized_start=746
-  _globals['_GETQUARANTINERESPONSE']._serialized_end=939
-  _globals['_QUARANTINESERVICE']._serialized_start=1029
-  _globals['_QUARANTINESERVICE']._serialized_end=1310
+  _globals['_LISTQUARANTINEREQUEST']._serialized_start=378
+  _globals['_LISTQUARANTINEREQUEST']._serialized_end=528
+  _globals['_LISTQUARANTINERESPONSE']._serialized_start=531
+  _globals['_LISTQUARANTINERESPONSE']._serialized_end=660
+  _globals['_GETQUARANTINEREQUEST']._serialized_start=662
+  _globals['_GETQUARANTINEREQUEST']._serialized_end=745
+  _globals['_QUARANTINEDRECORD']._serialized_start=747
+  _globals['_QUARANTINEDRECORD']._serialized_end=799
+  _globals['_STOREDCHANGE']._serialized_start=801
+  _globals['_STOREDCHANGE']._serialized_end=847
+  _globals['_GETQUARANTINERESPONSE']._serialized_start=850
+  _globals['_GETQUARANTINERESPONSE']._serialized_end=1097
+  _globals['_QUARANTINESERVICE']._serialized_start=1216
+  _globals['_QUARANTINESERVICE']._serialized_end=1497
 # @@protoc_insertion_point(module_scope)

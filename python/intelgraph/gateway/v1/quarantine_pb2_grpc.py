@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class QuarantineServiceStub:
-    """Shows what waits in quarantine.
+    """Shows what broke its contract.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class QuarantineServiceStub:
 
 
 class QuarantineServiceServicer:
-    """Shows what waits in quarantine.
+    """Shows what broke its contract.
     """
 
     def ListQuarantine(self, request, context):
@@ -87,7 +87,7 @@ def add_QuarantineServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QuarantineService:
-    """Shows what waits in quarantine.
+    """Shows what broke its contract.
     """
 
     @staticmethod
