@@ -9,7 +9,7 @@ export CARGO_TERM_COLOR ?= auto
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help doctor env build generate lock lint test test-faults demo demo-clean bench fuzz clean
+.PHONY: help doctor env build verify generate lock lint test test-faults demo demo-clean bench fuzz clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,19 @@ $(VENV)/extension-release $(VENV)/extension-dev: $(VENV)/extension-%: $(VENV)/in
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --profile $* --locked >$(BUILD_LOG) 2>&1 \
 	  || { cat $(BUILD_LOG) >&2; exit 1; }
 	@touch $@
+
+# Static, so that it runs on any host of the architecture: glibc's archive is linked in. The target is named, although it
+# is the host's own, so that the flags reach neither build scripts nor what the extension is built from.
+RUST_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+verify: build/intelgraph-verify ## build the auditors' tool, one static binary: build/intelgraph-verify
+
+build/intelgraph-verify: $(RUST_SOURCES)
+	@mkdir -p $(dir $@)
+	@echo "building $@: the first time takes minutes"
+	@RUSTFLAGS='-C target-feature=+crt-static -C strip=debuginfo' \
+	  cargo build --release --locked --quiet --package intelgraph-verify --target $(RUST_HOST)
+	@cp target/$(RUST_HOST)/release/intelgraph-verify $@
 
 generate: $(VENV)/installed ## write the Python stubs of proto/ into python/intelgraph/gateway/v1
 	@$(PY) proto/generate.py

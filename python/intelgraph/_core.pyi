@@ -424,6 +424,12 @@ class Engine:
         """Other gateways committed changes up to `seq`: dataset number (i32) and entity (16 bytes) of each. Raises
         NotActive.
         """
+    def retained(self, tenant_id: bytes, entities: bytes) -> None:
+        """Retention took versions of these entities, or put the base of their chain elsewhere; layout as for
+        `catch_up`. Raises NotActive.
+        """
+    def all_retained(self, tenant_id: bytes) -> None:
+        """As `retained`, where it is not known of which entities. Raises NotActive."""
     def learn(self, tenant_id: bytes, entities: bytes, seq: int) -> None:
         """Entities that the log has, as far as `seq`; layout as for `catch_up`. Raises NotActive."""
     def learn_from(self, tenant_id: bytes) -> int | None:
@@ -521,14 +527,37 @@ class LogCheck:
     @staticmethod
     def keys_needed(rows: bytes) -> bytes:
         """The data keys that checking `rows` takes, 32 bytes each. Raises CorruptData."""
-    def take(self, rows: bytes, catalogue: Catalogue) -> None:
-        """Takes the next rows; after an error the same can be taken again. Raises CorruptData, KeyUnavailable."""
+    def take(self, rows: bytes, removed: bytes, catalogue: Catalogue) -> None:
+        """Takes the next rows, and the removed ranges before and between them (three fields each); after an error the
+        same can be taken again. Raises CorruptData, KeyUnavailable.
+        """
     def finish(
         self, seq: int, frontier: bytes, last_seq: int
-    ) -> tuple[int, bytes | None, list[tuple[str, int, int, str]], int]:
+    ) -> tuple[int, bytes | None, list[tuple[str, int, int, str]], int, int, list[tuple[int, int]]]:
         """The verdict, given the clock row and the last change that has a row: changes looked at; root of their tree,
-        None where one is missing; findings, each a reason, its first and last change and what it is; findings left out.
+        None where one is missing; findings, each a reason, its first and last change and what it is; findings left out;
+        changes that retention removed; first and last change of each range of those, at most a thousand.
         """
+
+# -- retention: crates/py/src/retention.rs. Rows and ranges are answers of storage.retention.
+
+def keys_of_chains(rows: bytes) -> bytes:
+    """The data keys that `anchors` takes for `rows`, 32 bytes each. Raises CorruptData."""
+
+def anchors(keystore: Keystore, tenant_id: bytes, dataset: str, rows: bytes) -> bytes:
+    """A COPY stream (tenant_id, seq, snapshot): for each chain in `rows`, of ten fields, a sealed snapshot of what its
+    last row led to. A chain is one entity's rows from a base on. Raises CorruptData, KeyUnavailable.
+    """
+
+def removed_ranges(tenant_id: bytes, leaves: bytes) -> bytes:
+    """A COPY stream (tenant_id, last_seq, first_seq, nodes) of the ranges that removed rows make up, each row given as
+    `seq` and leaf (40 bytes together), in order. Raises CorruptData.
+    """
+
+def merge_ranges(tenant_id: bytes, ranges: bytes) -> tuple[bytes, int, int, int]:
+    """A COPY stream as of `removed_ranges`, of ranges (three fields each, in order) with those made one that follow
+    each other; how many there were and how many there are; the last change of the last one. Raises CorruptData.
+    """
 
 # -- services' messages: crates/py/src/envelope.rs
 
@@ -717,10 +746,11 @@ def verify_signature(
 def seal_ledger_entries(
     keystore: Keystore,
     owner_id: bytes,
-    entries: Sequence[tuple[bytes, bytes | None, int, str, bytes, bytes]],
-) -> bytes:
-    """Seals entries (id, tenant or None, number of the kind, subject, header, payload; both JSON): a binary COPY stream
-    for `ledger_outbox`.
+    at_us: int,
+    entries: Sequence[tuple[tuple[bytes, str] | None, tuple[int, str], str, tuple[str, str], bytes]],
+) -> tuple[list[bytes], bytes]:
+    """Seals entries of one moment, each a tenant (id, name) or None, its kind (number, name), its subject, its actor
+    (subject, method) and its payload, JSON: their ids, and a binary COPY stream for `ledger_outbox`.
 
     Raises KeyUnavailable, and CoreError ENTRY_MALFORMED.
     """

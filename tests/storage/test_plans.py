@@ -1,4 +1,4 @@
-"""Every query of the change log walks an index, also on a table that was never analysed."""
+"""Every query of the change log, and of retention, walks an index, also on a table that was never analysed."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from intelgraph.storage import change_log
+from intelgraph.storage import change_log, retention
 from intelgraph.storage.connection import Connection
 from intelgraph.storage.embedded import EmbeddedServer
 from tests.parts.postgres import superuser
@@ -38,7 +38,8 @@ def tenant(store: Store, postgres: EmbeddedServer) -> UUID:
     FROM generate_series(0, {ROWS} - 1) AS n, LATERAL (SELECT n / {ENTITIES} AS version) AS versions
     """  # noqa: S608 (numbers of this module)
     name = store.run(_database_name(store, tenant_id))
-    store.run(superuser(postgres, fill, database=name))
+    clock = f"UPDATE tenant_clock SET seq = {ROWS - 1} WHERE tenant_id = '{tenant_id}'"  # noqa: S608 (likewise)
+    store.run(superuser(postgres, fill, clock, database=name))
     return tenant_id
 
 
@@ -66,6 +67,21 @@ QUERIES: dict[str, tuple[str, tuple[Any, ...], set[str], int]] = {
         6 + 10,
     ),
     "changes": (change_log._CHANGES, (ROWS // 2, None, 100, 10**6), {BY_SEQ}, 100),
+    "last before": (retention._LAST_BEFORE, ("1970-01-01T12:00:00Z",), {BY_SEQ}, 20),
+    "count": (retention._COUNT, (1, 100, 300), {BY_SEQ}, 200),
+    "batch": (retention._BATCH, (1, 0, ROWS // 2, 1000, 200), {BY_SEQ, BY_ENTITY}, 1000 + 200 * VERSIONS),
+    "without base": (
+        retention._WITHOUT_BASE,
+        (1, ENTITY_IDS, ROWS // 2),
+        {BY_ENTITY},
+        500 * (VERSIONS // 2 + 1),
+    ),
+    "chains": (
+        retention._CHAINS,
+        (1, ENTITY_IDS, ROWS // 2),
+        {BY_ENTITY},
+        500 * (VERSIONS // 2 + 1) * 2,
+    ),
 }
 
 
@@ -88,7 +104,7 @@ def test_a_query_reads_what_it_returns_and_little_more(store: Store, tenant: UUI
     assert 0 < read <= most_rows
 
 
-Argument = UUID | bytes | int | None
+Argument = UUID | bytes | int | str | None
 
 
 async def _explain(connection: Connection, query: str, *arguments: Argument) -> dict[str, Any]:

@@ -34,6 +34,10 @@ VALUES ($1, $2, false, 'o', 'k', '', sha256(''), 'r', 't', 'role', 1, 'p', 'jwt'
 """
 _DECISION = "INSERT INTO approval_decision VALUES ($1, $2, 'p', 'jwt', 'approve', now(), false, '', '')"
 _APPROVER_KEY = "INSERT INTO approver_key VALUES ($1, sha256(''), 'p', 'Ed25519', '', '', '')"
+_OPERATION = """
+INSERT INTO operation (tenant_id, operation_id, kind, exclusive, state, input, memory, created_by, created_method)
+VALUES ($1, $2, 'k', false, 'waiting', '', '', 'a', 'jwt')
+"""
 _ENTRY = "INSERT INTO ledger_entry (tenant_id, index, sequenced, commitments) VALUES ($1, $3, now(), $2)"
 _indexes = itertools.count()
 
@@ -58,7 +62,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 17
+        assert len(rows) == 22
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -104,6 +108,9 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "SELECT report FROM quarantine",
         "SELECT sealed FROM quarantine_record",
         "DELETE FROM quarantine_record",
+        "DELETE FROM operation_step",
+        "DELETE FROM retained_batch",
+        "UPDATE removed_range SET nodes = ''",
         "UPDATE quarantine SET records = 0",
         "UPDATE contract SET document = ''",
         "DELETE FROM contract",
@@ -267,6 +274,11 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             (_APPROVAL, (key_id,)),
             (_DECISION, (key_id,)),
             (_APPROVER_KEY, ()),
+            (_OPERATION, (key_id,)),
+            ("INSERT INTO operation_step VALUES ($1, $2, 1, 'done', 's', 1)", (key_id,)),
+            ("INSERT INTO removed_range VALUES ($1, 1, 1, '')", ()),
+            ("INSERT INTO retention_mark VALUES ($1, 1, 1)", ()),
+            ("INSERT INTO anchor_waiting VALUES ($1, 1, '')", ()),
             (_OUTBOX, (bytes(64),)),
             (_ENTRY, (bytes(64), next(_indexes))),
         ):

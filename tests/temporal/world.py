@@ -110,9 +110,9 @@ class World:
         )
         self.verifier = LogVerifier(self.database, self.unsealer, self.catalogues, self.keystore)
 
-    async def tenant(self, *datasets: str) -> Tenant:
+    async def tenant(self, *datasets: str, name: str = "") -> Tenant:
         """A new tenant with a contract for each dataset, `stations` by default."""
-        tenant = await self.registry.create(f"t{uuid4().hex}", by=TESTER)
+        tenant = await self.registry.create(name or f"t{uuid4().hex}", by=TESTER)
         for dataset in datasets or ("stations",):
             await self.contracts.upsert(tenant, contract(tenant.name, dataset), by=TESTER)
         return tenant

@@ -11,8 +11,9 @@
 //! | `cosignature` | C2SP tlog-cosignature: cosignature/v1 (0x04); not the ML-DSA-44 type |
 //! | `proof_file` | C2SP tlog-proof; C2SP tlog-witness, the body of `add-checkpoint` |
 //! | `commitment` | our own: the leaf of an entry |
+//! | `stretch` | RFC 6962 §2.1: what stays of leaves that are gone |
 //!
-//! Not in scope: storage, sequencing, what an entry means, pruning (a log is kept whole). The crate does no I/O and
+//! Not in scope: storage, sequencing, what an entry means, pruning (the ledger is kept whole). The crate does no I/O and
 //! reads no clock.
 //!
 //! ```
@@ -42,6 +43,7 @@ mod note;
 mod proof_file;
 mod prove;
 mod signature;
+mod stretch;
 mod tile;
 mod tile_set;
 mod tree;
@@ -58,6 +60,7 @@ pub use note::{MAX_NOTE_LEN, MAX_SIGNATURES, Note, NoteSignature, VerifiedSignat
 pub use proof_file::{ConsistencyFile, InclusionFile};
 pub use prove::ProofPlan;
 pub use signature::{ED25519_PUBLIC_KEY_LEN, SIGNATURE_LEN, SigningKey, verifies_ed25519, verifies_es256};
+pub use stretch::{Stretch, StretchError};
 pub use tile::{FULL_WIDTH, MAX_LEVEL, TILE_HEIGHT, Tile, TileKind};
 pub use tile_set::TileSet;
 pub use tree::{Frontier, FrontierError, Hash, empty_root, hash_children, hash_leaf, root_of};
@@ -65,4 +68,4 @@ pub use verifier_key::{KeyKind, VerifierKey};
 pub use verify::{
     verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
 };
-pub use writer::{TileFile, TileWriter};
+pub use writer::{TileFile, TileWriter, frontier_of_levels};

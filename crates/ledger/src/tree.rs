@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::stretch::Stretch;
+
 /// A SHA-256 hash: a leaf, a node or a root.
 pub type Hash = [u8; 32];
 
@@ -58,17 +60,33 @@ impl Frontier {
     }
 
     /// Adds the next leaf, and tells of each subtree that it completes, the leaf itself first: height and root.
-    pub fn push_with(&mut self, leaf: Hash, mut completed: impl FnMut(u32, &Hash)) {
-        let mut node = leaf;
-        completed(0, &node);
-        for height in 1..=self.size.trailing_ones() {
+    pub fn push_with(&mut self, leaf: Hash, completed: impl FnMut(u32, &Hash)) {
+        self.push_subtree(0, leaf, completed);
+    }
+
+    /// Adds the leaves that a stretch stands for. They must be the next ones; `false`, and nothing is added, if
+    /// they are not.
+    #[must_use]
+    pub fn append(&mut self, stretch: &Stretch) -> bool {
+        let follows = stretch.first() == self.size;
+        if follows {
+            stretch.nodes.iter().for_each(|&(height, node)| self.push_subtree(height, node, |_, _| ()));
+        }
+        follows
+    }
+
+    /// Adds a complete subtree of 2^height leaves; the size is a multiple of that.
+    fn push_subtree(&mut self, height: u32, root: Hash, mut completed: impl FnMut(u32, &Hash)) {
+        let mut node = root;
+        completed(height, &node);
+        for above in 1..=(self.size >> height).trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 node = hash_children(&left, &node);
-                completed(height, &node);
+                completed(height + above, &node);
             }
         }
         self.peaks.push(node);
-        self.size += 1;
+        self.size += 1 << height;
     }
 
     /// The root; for no leaves the hash of nothing.

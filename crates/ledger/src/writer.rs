@@ -139,13 +139,23 @@ impl TileWriter {
             });
         }
         if grown > 0 {
-            let size = frontier.size();
-            files.extend(file(TileKind::Entries, size, bundle.clone()));
-            for (level, hashes) in (0..).zip(&levels[..grown]) {
-                files.extend(file(TileKind::Hashes(level), size, hashes.concat()));
-            }
+            files.extend(self.edge(grown));
         }
         files
+    }
+
+    /// The partial tiles and the partial bundle as they are now: with the full ones, all that the tree consists of.
+    pub fn partial_files(&self) -> Vec<TileFile> {
+        self.edge(self.levels.len()).collect()
+    }
+
+    /// The partial bundle, and the partial tiles of so many levels.
+    fn edge(&self, levels: usize) -> impl Iterator<Item = TileFile> {
+        let size = self.size();
+        let hashes = (0..).zip(&self.levels[..levels]);
+        file(TileKind::Entries, size, self.bundle.clone()).into_iter().chain(
+            hashes.filter_map(move |(level, hashes)| file(TileKind::Hashes(level), size, hashes.concat())),
+        )
     }
 }
 
@@ -159,8 +169,12 @@ fn file(kind: TileKind, size: u64, bytes: Vec<u8>) -> Option<TileFile> {
     if bytes.is_empty() { None } else { Some(TileFile { tile: Tile::of_tree(kind, last, size)?, bytes }) }
 }
 
-/// The frontier of the tree whose partial tiles these are.
-fn frontier_of_levels(size: u64, levels: &[Vec<Hash>]) -> Result<Frontier, LedgerError> {
+/// The frontier of the tree whose partial tiles have these hashes, the lowest level first; a level that has no partial
+/// tile has none.
+///
+/// # Errors
+/// `RootMismatch` where no tree of `size` leaves has as many.
+pub fn frontier_of_levels(size: u64, levels: &[Vec<Hash>]) -> Result<Frontier, LedgerError> {
     let mut peaks = Vec::new();
     for hashes in levels.iter().rev() {
         let mut hashes = hashes.as_slice();

@@ -242,7 +242,7 @@ impl Binding {
         let leaf = entry.leaf(&change.commitment);
         self.frontier.push(leaf);
         let in_chain = change.operation.in_chain();
-        self.moved.push(Moved { key: change.key, valid_at, seq: self.seq, in_chain });
+        self.moved.push(Moved { key: change.key, valid_at, in_chain });
         leaf
     }
 }

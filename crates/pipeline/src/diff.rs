@@ -9,6 +9,8 @@
 //! | t = h | duplicate | duplicate if any version at t says so; a conflict where the contract says `dedupe`; else a correction: update |
 //! | t < h | duplicate if any version at t says so; a conflict where the contract says `dedupe` and there is one; else late | the same |
 //!
+//! Where retention took the chain and left late versions, h is the time of the newest of them, and there is no
+//! content to compare with: what is newer begins a chain, a delete too if that version says that the entity is there.
 //! A record without an event time is true from its recording on, so it is always newer. A delete has the content
 //! "nothing". Deleting what is not there is unchanged, unless it is late.
 
@@ -138,7 +140,15 @@ struct Before {
     since_base: u16,
     diff_bytes: u64,
     exists: bool,
+    late_only: bool,
     committed: Option<i64>,
+}
+
+impl Before {
+    /// Whether retention took the chain.
+    fn is_without_chain(&self) -> bool {
+        self.version == 0
+    }
 }
 
 impl GroupDiffer<'_> {
@@ -243,6 +253,7 @@ impl GroupDiffer<'_> {
             since_base: entry.since_base,
             diff_bytes: entry.diff_bytes,
             exists: entry.head.is_some(),
+            late_only: entry.late_only,
             committed,
         })
     }
@@ -259,7 +270,7 @@ impl GroupDiffer<'_> {
         let content = self.content(batch, item)?;
         let same_as_head = match &self.heads.get(&item.key).and_then(|entry| entry.head.as_ref()) {
             Some(head) => content == Some(head.hash(self.index_key.content_hash_seed())),
-            None => content.is_none(),
+            None => content.is_none() && !before.is_without_chain(),
         };
         if same_as_head || self.versions_at(item, at, supplied).contains(&content) {
             return Ok(Verdict::Duplicate);
@@ -320,10 +331,11 @@ impl GroupDiffer<'_> {
         before: Option<Before>,
     ) -> Result<Verdict, PipelineError> {
         let exists = before.as_ref().is_some_and(|before| before.exists);
+        let late_only = before.as_ref().is_some_and(|before| before.late_only);
         let operation = match item.content {
             ItemContent::Upsert(_) if exists => Operation::Update,
             ItemContent::Upsert(_) => Operation::Insert,
-            ItemContent::Delete if exists => Operation::Delete,
+            ItemContent::Delete if exists || late_only => Operation::Delete,
             ItemContent::Delete => return Ok(Verdict::Unchanged),
         };
         let version = before.as_ref().map_or(0, |before| before.version) + 1;
@@ -349,6 +361,7 @@ impl GroupDiffer<'_> {
             since_base: link.since_base,
             diff_bytes: link.diff_bytes,
             contract_id: batch.stream.contract_id,
+            late_only: false,
         };
         let committed = before.and_then(|before| before.committed);
         self.heads.set_pending(item.key, entry, self.ticket, committed, content);
@@ -388,16 +401,15 @@ impl GroupDiffer<'_> {
         let context = self.context(batch, item, version, operation, at);
         self.seal.seal_in_place(&context, &mut self.rows, plaintext)?;
         sealed.close(&mut self.rows);
-        match head.as_ref().filter(|_| base.snapshot) {
-            Some(head) => {
-                let snapshot = OpenField::open(&mut self.rows);
-                let plaintext = reserve_header(&mut self.rows);
-                write_snapshot(head, &mut self.rows);
-                let context = Context { purpose: Purpose::Snapshot, ..context };
-                self.seal.seal_in_place(&context, &mut self.rows, plaintext)?;
-                snapshot.close(&mut self.rows);
-            }
-            None => copy::null(&mut self.rows),
+        if base.snapshot {
+            let snapshot = OpenField::open(&mut self.rows);
+            let plaintext = reserve_header(&mut self.rows);
+            write_snapshot(head.as_ref(), &mut self.rows);
+            let context = Context { purpose: Purpose::Snapshot, ..context };
+            self.seal.seal_in_place(&context, &mut self.rows, plaintext)?;
+            snapshot.close(&mut self.rows);
+        } else {
+            copy::null(&mut self.rows);
         }
         row.set_since_base(&mut self.rows, base.since_base);
         let place = Place::Sealed { row, valid_at: at };
@@ -431,9 +443,9 @@ impl GroupDiffer<'_> {
         let diff = &self.unsealed[start + SALT_LEN..];
         let commitment = commitment(&salt, diff);
         let base = Base::after(operation, before, diff.len(), head.as_ref());
-        let snapshot = head.as_ref().filter(|_| base.snapshot).map(|head| {
+        let snapshot = base.snapshot.then(|| {
             let start = self.unsealed.len();
-            write_snapshot(head, &mut self.unsealed);
+            write_snapshot(head.as_ref(), &mut self.unsealed);
             start..self.unsealed.len()
         });
         let not_before = match before {
@@ -463,8 +475,9 @@ impl GroupDiffer<'_> {
                 })
             }
             ItemContent::Delete => {
-                if let Some(old) = old {
-                    self.bench.differ.deletion(old, out);
+                match old {
+                    Some(old) => self.bench.differ.deletion(old, out),
+                    None => absence(out),
                 }
                 Ok(Compared::Now(None))
             }
@@ -585,6 +598,9 @@ impl Base {
         let (Some(before), false) = (before, operation == Operation::Insert) else {
             return Self { since_base: 0, diff_bytes: 0, snapshot: false };
         };
+        if before.is_without_chain() {
+            return Self { since_base: 0, diff_bytes: 0, snapshot: true };
+        }
         let (since_base, diff_bytes) = (before.since_base + 1, before.diff_bytes + diff_len as u64);
         let snapshot =
             head.is_some_and(|head| needs_snapshot(u32::from(since_base), diff_bytes, head.json().len()));

@@ -261,6 +261,35 @@ impl Engine {
         Ok(())
     }
 
+    /// Retention took versions of the entities in `keys`, or put the base of their chain elsewhere; layout as for
+    /// [`catch_up`](Self::catch_up). What was diffed on one of them is dropped with everything that is not
+    /// committed.
+    ///
+    /// # Errors
+    /// [`PipelineError::NotActive`].
+    pub fn retained(&self, tenant: TenantId, keys: &[u8]) -> Result<(), PipelineError> {
+        let tenant = self.tenant(tenant)?;
+        let mut tenant = tenant.lock().unwrap_or_else(PoisonError::into_inner);
+        if tenant.heads.retained(entity_keys(keys)) {
+            tenant.abort();
+        }
+        self.totals.count(&mut tenant);
+        Ok(())
+    }
+
+    /// As [`retained`](Self::retained), where it is not known of which entities: drops every head of the tenant.
+    ///
+    /// # Errors
+    /// [`PipelineError::NotActive`].
+    pub fn all_retained(&self, tenant: TenantId) -> Result<(), PipelineError> {
+        let tenant = self.tenant(tenant)?;
+        let mut tenant = tenant.lock().unwrap_or_else(PoisonError::into_inner);
+        tenant.abort();
+        tenant.heads.all_retained();
+        self.totals.count(&mut tenant);
+        Ok(())
+    }
+
     /// Learns which entities the log has, as far as `seq`; layout as for [`catch_up`](Self::catch_up).
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 //!
 //! One query answers for a whole batch. Its rows are those of `entity_change_log`, in PostgreSQL's binary COPY
 //! format: seq, recorded, valid_at, entity_id, dataset_id, version, op, since_base, sealed, snapshot. For each
-//! entity whose head is asked for they hold the chain back to its base; for each (entity, valid time), every
-//! row at that time.
+//! entity whose head is asked for they hold the chain back to its base or, where retention took the chain, the
+//! newest late version; for each (entity, valid time), every row at that time.
 
 use std::sync::{Arc, PoisonError};
 
@@ -16,7 +16,7 @@ use crate::heads::{Committed, Content, EntityKey, Entry, FetchHold, Heads, Valid
 use crate::opening::{Fields, Opener, Row, Rows, keys_of, rebuild_chain};
 use crate::prepare::{Item, ItemContent, Prepared};
 
-/// What was fetched for a batch, each with the watermark that its query saw at least.
+/// What was fetched for a batch, each with the age of the heads that its query saw at least.
 #[derive(Debug, Default)]
 pub(crate) struct Supplied {
     hold: Option<FetchHold>,
@@ -46,7 +46,7 @@ pub struct FetchPlan {
     pub late_entities: Vec<u8>,
     /// Those valid times, microseconds since the Unix epoch.
     pub late_valid_at: Vec<i64>,
-    watermark: u64,
+    age: u64,
     hold: FetchHold,
     pub(crate) batch: Arc<Prepared>,
 }
@@ -79,7 +79,7 @@ impl Need {
         if self.is_met() {
             return self;
         }
-        let fresh = |watermark: u64| heads.is_fresh(&item.key, watermark);
+        let fresh = |age: u64| heads.is_fresh(&item.key, age);
         let head = self.head && !supplied.heads.get(&item.key).is_some_and(|head| fresh(head.0));
         let known = |at| supplied.versions.get(&(item.key, at)).is_some_and(|versions| fresh(versions.0));
         Self { head, versions: self.versions && !item.valid_at.is_some_and(known) }
@@ -123,7 +123,7 @@ pub(crate) fn plan(
         entities: vec![],
         late_entities: vec![],
         late_valid_at: vec![],
-        watermark: heads.watermark(),
+        age: heads.age(),
         hold: heads.begin_fetch(),
         batch: Arc::clone(batch),
     };
@@ -174,13 +174,14 @@ impl FetchPlan {
         let key = |entity: &[u8; 16]| EntityKey { dataset_id: stream.dataset_id, entity: *entity };
         let ids = |bytes: &[u8]| -> Vec<EntityKey> { bytes.as_chunks::<16>().0.iter().map(key).collect() };
 
-        let seen = self.watermark;
+        let seen = self.age;
         let mut heads: HashMap<_, _> =
             ids(&self.entities).into_iter().map(|key| (key, (seen, None))).collect();
         let wanted = ids(&self.late_entities).into_iter().zip(self.late_valid_at.iter().copied());
         let mut versions: HashMap<_, _> = wanted.map(|version| (version, (seen, vec![]))).collect();
 
         let mut chains: HashMap<EntityKey, Vec<Row<'_>>> = HashMap::new();
+        let mut latest: HashMap<EntityKey, Row<'_>> = HashMap::new();
         for row in Rows::new(rows, Fields::Head) {
             let row = row?;
             let key = key(&row.entity);
@@ -188,8 +189,21 @@ impl FetchPlan {
                 let change = opener.open(&row, stream.dataset(), row.sealed, Purpose::Diff)?;
                 contents.push(content(&row, &change)?);
             }
-            if row.operation.in_chain() && heads.contains_key(&key) {
+            if !heads.contains_key(&key) {
+                continue;
+            }
+            if row.operation.in_chain() {
                 chains.entry(key).or_default().push(row);
+            } else {
+                let newest = latest.entry(key).or_insert(row);
+                if (newest.valid_at, newest.seq) < (row.valid_at, row.seq) {
+                    *newest = row;
+                }
+            }
+        }
+        for (key, row) in latest {
+            if !chains.contains_key(&key) {
+                heads.insert(key, (seen, Some(late_head(&row))));
             }
         }
         for (key, mut rows) in chains {
@@ -209,6 +223,20 @@ fn content(row: &Row<'_>, change: &[u8]) -> Result<Content, PipelineError> {
     let diff = ChangePlaintext::parse(change).and_then(|change| EncodedDiff::parse(change.diff));
     let hash = diff.map_err(|error| row.corrupt(error))?.resulting_hash();
     Ok((!matches!(row.operation, Operation::Delete | Operation::LateDelete)).then_some(hash))
+}
+
+/// The head of an entity whose chain is gone: there is no document to compare with, but a time before which every
+/// record is late.
+fn late_head(newest: &Row<'_>) -> Entry {
+    Entry {
+        head: None,
+        version: 0,
+        valid_at: ValidAt::At(newest.valid_at),
+        since_base: 0,
+        diff_bytes: 0,
+        contract_id: 0,
+        late_only: newest.operation == Operation::LateUpsert,
+    }
 }
 
 fn rebuild_head(
@@ -231,5 +259,6 @@ fn rebuild_head(
         since_base: newest.since_base,
         diff_bytes: rebuilt.diff_bytes,
         contract_id: 0,
+        late_only: false,
     })
 }

@@ -7,7 +7,8 @@
 //! - the *filter*: every entity the log has, as Bloom filters, so that a new key costs no query.
 //!
 //! The watermark is the tenant's last change `seq` that all three reflect. Changes that other gateways commit
-//! arrive by [`Heads::catch_up`], which forgets the heads they moved.
+//! arrive by [`Heads::catch_up`], which forgets the heads they moved; entities of which retention took versions
+//! arrive by [`Heads::retained`], which forgets them too. The filter forgets nobody: who is gone costs a query.
 
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
@@ -79,6 +80,9 @@ pub struct Entry {
     pub diff_bytes: u64,
     /// The contract, by its number, that the document satisfied; 0 if that is not known.
     pub contract_id: i32,
+    /// Whether retention took the chain, and a late version that it left says that the entity is there. Then the
+    /// version is 0, and `valid_at` that of the newest late one.
+    pub late_only: bool,
 }
 
 impl Entry {
@@ -116,8 +120,6 @@ pub struct Moved {
     pub key: EntityKey,
     /// From when it is true.
     pub valid_at: i64,
-    /// Its position in the log.
-    pub seq: u64,
     /// Whether it moved the head.
     pub in_chain: bool,
 }
@@ -155,9 +157,13 @@ pub struct Heads {
     consulted: HashMap<EntityKey, u64, Hasher>,
     cache: Cache<EntityKey, Entry, EntryWeight, Hasher>,
     filter: Filter,
-    /// Keys that moved while somebody holds what was fetched, with the `seq` they moved to: what was fetched of
-    /// them may be older than the watermark.
+    /// How often heads moved, by whatever cause.
+    age: u64,
+    /// Keys that moved while somebody holds what was fetched, with the age they moved at: what was fetched of
+    /// them before is not so any more.
     moved: HashMap<EntityKey, u64, Hasher>,
+    /// The age at which everything moved.
+    all_moved: u64,
     fetches: Arc<()>,
 }
 
@@ -179,7 +185,9 @@ impl Heads {
                 quick_cache::unsync::DefaultLifecycle::default(),
             ),
             filter: Filter::new(watermark),
+            age: 0,
             moved: HashMap::default(),
+            all_moved: 0,
             fetches: Arc::default(),
         }
     }
@@ -281,7 +289,7 @@ impl Heads {
         let fetching = self.remember_moves();
         for change in changes {
             if fetching {
-                self.moved.insert(change.key, change.seq);
+                self.moved.insert(change.key, self.age);
             }
             let Some(pending) = self.overlay.get_mut(&change.key) else {
                 // Aborted since: the new head is gone, and the cache has what it replaced.
@@ -317,27 +325,56 @@ impl Heads {
 
     /// Other gateways moved `keys` up to `seq`: forgets their heads. True if an uncommitted batch leans on one.
     pub fn catch_up(&mut self, keys: impl Iterator<Item = EntityKey>, seq: u64) -> bool {
+        let touched = self.forget_moved(keys, |filter, key| filter.add(key));
+        self.watermark = self.watermark.max(seq);
+        touched
+    }
+
+    /// Retention took versions of `keys`, or put the base of their chain elsewhere: forgets their heads. True if an
+    /// uncommitted batch leans on one.
+    pub fn retained(&mut self, keys: impl Iterator<Item = EntityKey>) -> bool {
+        self.forget_moved(keys, |_, _| {})
+    }
+
+    /// As [`retained`](Self::retained), where nobody knows of which entities: forgets every head, and what was
+    /// fetched.
+    pub fn all_retained(&mut self) {
+        self.remember_moves();
+        self.all_moved = self.age;
+        self.forget();
+    }
+
+    fn forget_moved(
+        &mut self,
+        keys: impl Iterator<Item = EntityKey>,
+        mut note: impl FnMut(&mut Filter, &EntityKey),
+    ) -> bool {
         let fetching = self.remember_moves();
         let mut touched = false;
         for key in keys {
             touched |= self.overlay.contains_key(&key) || self.consulted.contains_key(&key);
             self.cache.remove(&key);
-            self.filter.add(&key);
+            note(&mut self.filter, &key);
             if fetching {
-                self.moved.insert(key, seq);
+                self.moved.insert(key, self.age);
             }
         }
-        self.watermark = self.watermark.max(seq);
         touched
     }
 
-    /// A fetch from the database begins; it will see at least the present watermark. Moves are remembered until
-    /// the hold is dropped.
+    /// How often heads have moved. A fetch that begins now sees all of it.
+    pub fn age(&self) -> u64 {
+        self.age
+    }
+
+    /// A fetch from the database begins. Moves are remembered until the hold is dropped.
     pub fn begin_fetch(&self) -> FetchHold {
         Arc::clone(&self.fetches)
     }
 
+    /// Heads are about to move; whether somebody has to be told later which.
     fn remember_moves(&mut self) -> bool {
+        self.age += 1;
         let fetching = Arc::strong_count(&self.fetches) > 1;
         if !fetching && !self.moved.is_empty() {
             self.moved = HashMap::default();
@@ -345,9 +382,9 @@ impl Heads {
         fetching
     }
 
-    /// Whether what a fetch begun at `watermark` says of an entity is still so.
-    pub fn is_fresh(&self, key: &EntityKey, watermark: u64) -> bool {
-        self.moved.get(key).is_none_or(|&seq| seq <= watermark)
+    /// Whether what a fetch begun at `age` says of an entity is still so.
+    pub fn is_fresh(&self, key: &EntityKey, age: u64) -> bool {
+        self.all_moved <= age && self.moved.get(key).is_none_or(|&moved| moved <= age)
     }
 
     /// Group `ticket` decided that a record changes nothing of an entity. Should another gateway move it before the

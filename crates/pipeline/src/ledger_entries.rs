@@ -22,21 +22,27 @@ pub const OUTBOX_COLUMNS: [&str; 7] =
 /// The dataset that sealed parts of entries belong to; no tenant's dataset has the platform's key.
 const DATASET: &str = "ledger";
 
-/// An entry to be written. Header and payload are JSON within I-JSON.
+/// What an entry says. The payload is JSON within I-JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct NewEntry<'a> {
-    /// Its id.
-    pub id: Uuid,
-    /// The tenant that it is about; the platform's own acts have none.
-    pub tenant: Option<TenantId>,
-    /// Number of its kind.
-    pub kind: i16,
+    /// Id and name of the tenant that it is about; the platform's own acts have none.
+    pub tenant: Option<(TenantId, &'a str)>,
+    /// Number and name of its kind.
+    pub kind: (i16, &'a str),
     /// What it is about.
     pub subject: &'a str,
-    /// Kind, tenant, actor, subject, time.
-    pub header: &'a [u8],
+    /// Who did it, and how that is known.
+    pub actor: (&'a str, &'a str),
     /// What its kind says.
     pub payload: &'a [u8],
+}
+
+/// Entries on their way into the outbox.
+pub struct SealedEntries {
+    /// Their ids, in order.
+    pub ids: Vec<Uuid>,
+    /// A binary COPY stream of [`OUTBOX_COLUMNS`].
+    pub rows: Vec<u8>,
 }
 
 /// An entry's header and payload, each with the salt of its commitment.
@@ -51,53 +57,52 @@ pub struct OpenedEntry {
     pub payload_salt: [u8; SALT_LEN],
 }
 
-/// Seals entries under the newest data key of `owner`, the platform: a binary COPY stream of [`OUTBOX_COLUMNS`].
+/// Seals entries of one moment under the newest data key of `owner`, the platform.
 ///
 /// # Errors
-/// [`PipelineError::Key`]; [`PipelineError::EntryMalformed`] for a header or payload that is no I-JSON.
+/// [`PipelineError::Key`]; [`PipelineError::EntryMalformed`] for a payload that is no I-JSON.
 pub fn seal_entries(
     keystore: &Keystore,
     owner: TenantId,
+    at_us: i64,
     entries: &[NewEntry<'_>],
     now: Tick,
-) -> Result<Vec<u8>, PipelineError> {
-    let parts = entries.iter().map(canonical_parts).collect::<Result<Vec<_>, _>>()?;
-    let bytes: usize = parts.iter().flatten().map(|part| SALT_LEN + part.len()).sum();
+) -> Result<SealedEntries, PipelineError> {
+    let mut random = vec![[[0; SALT_LEN]; 3]; entries.len()];
+    rand::fill(random.as_flattened_mut().as_flattened_mut())
+        .map_err(|_| intelgraph_envelope::EnvelopeError::EntropyUnavailable)?;
+    let texts = entries.iter().zip(&random).map(|(entry, [id, ..])| texts_of(entry, id, at_us));
+    let texts = texts.collect::<Result<Vec<_>, _>>()?;
+    let bytes: usize =
+        texts.iter().map(|(_, header, payload)| 2 * SALT_LEN + header.len() + payload.len()).sum();
     let mut seal = keystore.reserve(owner, 2 * entries.len() as u64, bytes as u64, now)?;
     let index_key = keystore.index_key(owner, now)?;
     let mut rows = Vec::with_capacity(bytes + entries.len() * (160 + 2 * OVERHEAD) + 21);
     rows.extend_from_slice(HEADER);
-    for (entry, [header, payload]) in entries.iter().zip(&parts) {
-        let (header_salt, payload_salt) = (new_salt()?, new_salt()?);
+    for ((entry, [_, header_salt, payload_salt]), (id, header, payload)) in
+        entries.iter().zip(&random).zip(&texts)
+    {
+        let tenant = entry.tenant.map(|(tenant, _)| tenant);
         copy::row(&mut rows, 7);
-        copy::field(&mut rows, entry.id.as_bytes());
-        match entry.tenant {
+        copy::field(&mut rows, id.as_bytes());
+        match tenant {
             Some(tenant) => copy::field(&mut rows, tenant.as_bytes()),
             None => copy::null(&mut rows),
         }
-        copy::field(&mut rows, &entry.kind.to_be_bytes());
-        copy::field(&mut rows, &tag(&index_key, entry.tenant, entry.subject).to_be_bytes());
+        copy::field(&mut rows, &entry.kind.0.to_be_bytes());
+        copy::field(&mut rows, &tag(&index_key, tenant, entry.subject).to_be_bytes());
         let commitments = OpenField::open(&mut rows);
-        rows.extend_from_slice(&commit(&header_salt, Domain::Header, header));
-        rows.extend_from_slice(&commit(&payload_salt, Domain::Payload, payload));
+        rows.extend_from_slice(&commit(header_salt, Domain::Header, header));
+        rows.extend_from_slice(&commit(payload_salt, Domain::Payload, payload));
         commitments.close(&mut rows);
-        seal_part(
-            &mut seal,
-            &context(owner, &entry.id, Purpose::LedgerHeader),
-            &header_salt,
-            header,
-            &mut rows,
-        )?;
-        seal_part(
-            &mut seal,
-            &context(owner, &entry.id, Purpose::LedgerPayload),
-            &payload_salt,
-            payload,
-            &mut rows,
-        )?;
+        for (purpose, salt, text) in
+            [(Purpose::LedgerHeader, header_salt, header), (Purpose::LedgerPayload, payload_salt, payload)]
+        {
+            seal_part(&mut seal, &context(owner, id, purpose), salt, text, &mut rows)?;
+        }
     }
     rows.extend_from_slice(&TRAILER);
-    Ok(rows)
+    Ok(SealedEntries { ids: texts.into_iter().map(|(id, ..)| id).collect(), rows })
 }
 
 /// Opens entry `id`, whose sealed parts and commitments (both, one after the other) are those of its row.
@@ -184,12 +189,60 @@ fn tag(index_key: &intelgraph_envelope::IndexKey, tenant: Option<TenantId>, subj
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-fn canonical_parts(entry: &NewEntry<'_>) -> Result<[Vec<u8>; 2], PipelineError> {
-    let canonical = |json: &[u8]| {
-        jcs(json, Limits::default())
-            .map_err(|error| PipelineError::EntryMalformed { entry: entry.id, why: error.to_string() })
+/// Id, header and payload of an entry, both canonical (RFC 8785); `random` has enough for an id.
+fn texts_of(
+    entry: &NewEntry<'_>,
+    random: &[u8; SALT_LEN],
+    at_us: i64,
+) -> Result<(Uuid, Vec<u8>, Vec<u8>), PipelineError> {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&random[..16]);
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    let payload = jcs(entry.payload, Limits::default())
+        .map_err(|error| PipelineError::EntryMalformed { entry: id, why: error.to_string() })?;
+    Ok((id, header_of(entry, &id, at_us), payload))
+}
+
+/// The header. Its names are written in the order of RFC 8785, which is that of their bytes.
+fn header_of(entry: &NewEntry<'_>, id: &Uuid, at_us: i64) -> Vec<u8> {
+    let mut header = Vec::with_capacity(256 + entry.subject.len());
+    let put = |header: &mut Vec<u8>, before: &str, text: &str| {
+        header.extend_from_slice(before.as_bytes());
+        put_string(text, header);
     };
-    Ok([canonical(entry.header)?, canonical(entry.payload)?])
+    put(&mut header, "{\"actor\":{\"method\":", entry.actor.1);
+    put(&mut header, ",\"subject\":", entry.actor.0);
+    header.extend_from_slice(format!("}},\"at\":{at_us},\"entry\":\"{id}\"").as_bytes());
+    put(&mut header, ",\"kind\":", entry.kind.1);
+    put(&mut header, ",\"subject\":", entry.subject);
+    match entry.tenant {
+        None => header.extend_from_slice(b",\"tenant\":null"),
+        Some((tenant, name)) => {
+            let id = Uuid::from_bytes(*tenant.as_bytes());
+            put(&mut header, &format!(",\"tenant\":{{\"id\":\"{id}\",\"name\":"), name);
+            header.push(b'}');
+        }
+    }
+    header.extend_from_slice(b",\"v\":1}");
+    header
+}
+
+/// A string as RFC 8785 §3.2.2.2 writes it.
+fn put_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0x08 => out.extend_from_slice(b"\\b"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            ..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
 }
 
 fn seal_part(
@@ -220,8 +273,24 @@ fn context<'a>(owner: TenantId, id: &'a Uuid, purpose: Purpose) -> Context<'a> {
     }
 }
 
-fn new_salt() -> Result<[u8; SALT_LEN], PipelineError> {
-    let mut salt = [0; SALT_LEN];
-    rand::fill(&mut salt).map_err(|_| intelgraph_envelope::EnvelopeError::EntropyUnavailable)?;
-    Ok(salt)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_canonical_whatever_it_names() {
+        for text in ["", "plain", "\u{0}\u{8}\t\n\u{c}\r\u{1f}\"\\ é \u{1F600} \u{7f}"] {
+            let entry = NewEntry {
+                tenant: Some((TenantId::from_bytes([7; 16]), text)),
+                kind: (10, "contract.published"),
+                subject: text,
+                actor: (text, "jwt"),
+                payload: b"{}",
+            };
+            for entry in [entry, NewEntry { tenant: None, ..entry }] {
+                let header = header_of(&entry, &Uuid::from_bytes([3; 16]), -5);
+                assert_eq!(jcs(&header, Limits::default()).unwrap(), header);
+            }
+        }
+    }
 }

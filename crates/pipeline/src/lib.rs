@@ -28,6 +28,7 @@ mod opening;
 mod prepare;
 mod quarantine;
 mod read;
+mod retention;
 mod sealed_messages;
 mod stream;
 pub mod wire;
@@ -43,5 +44,8 @@ pub use log_check::{Fault, Finding, LogCheck, Verdict};
 pub use prepare::{BatchLimits, Prepared};
 pub use quarantine::open_entry;
 pub use read::{Catalogue, Encoded, FeedPart, HistoryPart, LogReader, entity_id, keys_needed};
+pub use retention::{
+    ANCHOR_COLUMNS, Merged, RANGE_COLUMNS, anchors, chain_keys, merge_ranges, removed_ranges,
+};
 pub use sealed_messages::{MessagesToOpen, MessagesToSeal, RequestError, TravellingKey};
 pub use stream::Stream;

@@ -1,5 +1,6 @@
 //! Whether a tenant's log is what was committed: every change there, once, in order, opening in its place, and
-//! together the leaves of the tree whose frontier stands in the clock row (RFC 6962 §2.1).
+//! together the leaves of the tree whose frontier stands in the clock row (RFC 6962 §2.1). Where retention removed
+//! rows, the subtree hashes that it kept stand for them.
 
 use intelgraph_envelope::{DekId, Keystore, Purpose, TenantId, Tick};
 use intelgraph_temporal::{
@@ -9,6 +10,7 @@ use intelgraph_temporal::{
 use crate::error::{Corruption, PipelineError};
 use crate::opening::{Fields, Opener, Row, Rows, keys_of, leaf_of};
 use crate::read::Catalogue;
+use crate::retention::{RemovedRange, RemovedRanges};
 
 /// Findings that are kept; the others are counted.
 const MOST_FINDINGS: usize = 1000;
@@ -32,6 +34,8 @@ pub enum Fault {
     Recorded,
     /// The clock row does not know of changes that have rows.
     ClockBehind,
+    /// What stands for removed rows are not the hashes of so many, or it stands where there are rows.
+    Range,
     /// The clock row's frontier is not one, or is not of as many changes.
     Frontier,
     /// Together the changes are not those that were committed.
@@ -50,6 +54,7 @@ impl Fault {
             Self::Leaf => "LEAF_DIFFERS",
             Self::Recorded => "RECORDED_NOT_LATER",
             Self::ClockBehind => "CLOCK_BEHIND_LOG",
+            Self::Range => "REMOVED_RANGE_UNFIT",
             Self::Frontier => "FRONTIER_UNFIT",
             Self::Root => "ROOT_DIFFERS",
         }
@@ -74,7 +79,11 @@ pub struct Finding {
 pub struct Verdict {
     /// Changes that were looked at.
     pub changes: u64,
-    /// Root of the tree over them; `None` where a change is missing, so that there is no such tree.
+    /// Changes that retention removed.
+    pub removed: u64,
+    /// First and last change of each range of those, at most a thousand.
+    pub removed_ranges: Vec<(u64, u64)>,
+    /// Root of the tree over both; `None` where a change is missing, so that there is no such tree.
     pub root: Option<Hash>,
     /// What was found, at most a thousand, in order of their first change.
     pub findings: Vec<Finding>,
@@ -92,6 +101,8 @@ pub struct LogCheck {
 #[derive(Debug, Clone, Default)]
 struct Progress {
     changes: u64,
+    removed: u64,
+    removed_ranges: Vec<(u64, u64)>,
     seq: u64,
     recorded_us: Option<i64>,
     frontier: Frontier,
@@ -115,13 +126,15 @@ impl LogCheck {
         Ok(keys_of(&Rows::all(rows, Fields::Leaf)?))
     }
 
-    /// Takes the next rows, by `seq`. After an error the same rows can be taken again.
+    /// Takes the next rows, by `seq`, and the removed ranges before and between them, each as first and last change
+    /// and hashes. After an error the same can be taken again.
     ///
     /// # Errors
     /// [`PipelineError::Unreadable`], [`PipelineError::Key`].
     pub fn take(
         &mut self,
         rows: &[u8],
+        removed: &[u8],
         keystore: &Keystore,
         catalogue: &Catalogue,
         now: Tick,
@@ -129,8 +142,15 @@ impl LogCheck {
         let mut opener = Opener::new(keystore, self.tenant, now);
         let seed = opener.seed()?;
         let mut progress = self.progress.clone();
+        let mut removed = RemovedRanges::new(removed).peekable();
         for row in Rows::new(rows, Fields::Leaf) {
             let row = row?;
+            let before = |range: &Result<RemovedRange, _>| {
+                range.as_ref().map_or(true, |range| range.first_seq <= row.seq)
+            };
+            while let Some(range) = removed.next_if(before) {
+                progress.pass(&range?);
+            }
             progress.place(&row);
             let leaf = match opened_leaf(&row, &mut opener, catalogue, seed) {
                 Ok(leaf) => {
@@ -156,6 +176,9 @@ impl LogCheck {
                 None => progress.complete = false,
             }
         }
+        for range in removed {
+            progress.pass(&range?);
+        }
         self.progress = progress;
         Ok(())
     }
@@ -171,8 +194,10 @@ impl LogCheck {
             progress.range(Fault::ClockBehind, seq + 1, last_seq, "unknown to the clock row");
         }
         progress.compare(seq, frontier);
-        let Progress { changes, complete, frontier, findings, omitted, .. } = progress;
-        Verdict { changes, root: complete.then(|| frontier.root()), findings, omitted }
+        let Progress { changes, removed, removed_ranges, complete, frontier, findings, omitted, .. } =
+            progress;
+        let root = complete.then(|| frontier.root());
+        Verdict { changes, removed, removed_ranges, root, findings, omitted }
     }
 }
 
@@ -191,6 +216,34 @@ impl Progress {
         }
         self.seq = self.seq.max(row.seq);
         self.recorded_us = Some(row.recorded_us);
+    }
+
+    /// Passes over rows that retention removed.
+    fn pass(&mut self, range: &RemovedRange) {
+        let (first, last) = (range.first_seq, range.last_seq);
+        if first <= self.seq {
+            self.complete = false;
+            self.range(Fault::Range, first, last, "it stands for changes that have rows, or another range");
+            self.seq = self.seq.max(last);
+            return;
+        }
+        if first != self.seq + 1 {
+            self.missing(self.seq + 1, first - 1);
+        }
+        match &range.stretch {
+            Some(stretch) => self.complete = self.complete && self.frontier.append(stretch),
+            None => {
+                self.complete = false;
+                self.range(Fault::Range, first, last, "its hashes are not those of so many changes");
+            }
+        }
+        self.seq = last;
+        self.removed += (last + 1).saturating_sub(first);
+        if let Some(before) = self.removed_ranges.last_mut().filter(|before| before.1 + 1 == first) {
+            before.1 = last;
+        } else if self.removed_ranges.len() < MOST_FINDINGS {
+            self.removed_ranges.push((first, last));
+        }
     }
 
     fn missing(&mut self, first: u64, last: u64) {
@@ -256,7 +309,8 @@ fn opened_leaf(
             Err(PipelineError::Corrupt { .. }) => return Err(row.corrupt(Corruption::Snapshot)),
             opened => opened?,
         };
-        if read_snapshot(&snapshot).map_err(differs)?.hash(seed) != diff.resulting_hash() {
+        let snapshot = read_snapshot(&snapshot).map_err(differs)?;
+        if snapshot.map_or(0, |head| head.hash(seed)) != diff.resulting_hash() {
             return Err(row.corrupt(Corruption::Snapshot));
         }
     }

@@ -302,6 +302,16 @@ impl Engine {
         py.detach(|| self.0.catch_up(tenant, &moved, seq)).map_err(of_pipeline)
     }
 
+    fn retained(&self, py: Python<'_>, tenant_id: &[u8], entities: PyBackedBytes) -> PyResult<()> {
+        let tenant = tenant(tenant_id)?;
+        py.detach(|| self.0.retained(tenant, &entities)).map_err(of_pipeline)
+    }
+
+    fn all_retained(&self, py: Python<'_>, tenant_id: &[u8]) -> PyResult<()> {
+        let tenant = tenant(tenant_id)?;
+        py.detach(|| self.0.all_retained(tenant)).map_err(of_pipeline)
+    }
+
     fn learn(&self, py: Python<'_>, tenant_id: &[u8], entities: PyBackedBytes, seq: u64) -> PyResult<()> {
         let tenant = tenant(tenant_id)?;
         py.detach(|| self.0.learn(tenant, &entities, seq)).map_err(of_pipeline)

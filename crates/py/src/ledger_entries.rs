@@ -14,33 +14,41 @@ use crate::keystore::{Keystore, tenant};
 use crate::read::ids_as_bytes;
 use crate::tick::now;
 
-/// An entry as Python gives it: id, tenant, number of its kind, subject, header, payload.
-type NewEntry = ([u8; 16], Option<[u8; 16]>, i16, PyBackedStr, PyBackedBytes, PyBackedBytes);
+/// An entry as Python gives it: tenant (id, name), kind (number, name), subject, actor (subject, method), payload.
+type NewEntry = (
+    Option<([u8; 16], PyBackedStr)>,
+    (i16, PyBackedStr),
+    PyBackedStr,
+    (PyBackedStr, PyBackedStr),
+    PyBackedBytes,
+);
 
-/// Seals entries: a binary COPY stream for the outbox.
+/// Seals entries: their ids, 16 bytes each, and a binary COPY stream for the outbox.
 #[pyfunction]
 pub fn seal_ledger_entries<'py>(
     py: Python<'py>,
     keystore: &Keystore,
     owner_id: &[u8],
+    at_us: i64,
     entries: Vec<NewEntry>,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> PyResult<(Vec<Bound<'py, PyBytes>>, Bound<'py, PyBytes>)> {
     let owner = tenant(owner_id)?;
     let sealed = py.detach(|| {
         let entries: Vec<_> = entries
             .iter()
-            .map(|(id, tenant, kind, subject, header, payload)| core::NewEntry {
-                id: Uuid::from_bytes(*id),
-                tenant: tenant.map(TenantId::from_bytes),
-                kind: *kind,
+            .map(|(tenant, kind, subject, actor, payload)| core::NewEntry {
+                tenant: tenant.as_ref().map(|(id, name)| (TenantId::from_bytes(*id), &**name)),
+                kind: (kind.0, &kind.1),
                 subject,
-                header,
+                actor: (&actor.0, &actor.1),
                 payload,
             })
             .collect();
-        core::seal_entries(&keystore.0, owner, &entries, now())
+        core::seal_entries(&keystore.0, owner, at_us, &entries, now())
     });
-    Ok(PyBytes::new(py, &sealed.map_err(of_pipeline)?))
+    let sealed = sealed.map_err(of_pipeline)?;
+    let ids = sealed.ids.iter().map(|id| PyBytes::new(py, id.as_bytes())).collect();
+    Ok((ids, PyBytes::new(py, &sealed.rows)))
 }
 
 /// Opens an entry: header and its salt, payload and its salt.

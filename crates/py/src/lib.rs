@@ -13,6 +13,7 @@ mod keystore;
 mod ledger;
 mod ledger_entries;
 mod read;
+mod retention;
 mod tick;
 
 use pyo3::prelude::*;
@@ -54,4 +55,6 @@ mod _core {
     use crate::read::{
         Catalogue, LogCheck, LogReader, entity_id, keys_of_rows, keys_of_values, open_quarantine,
     };
+    #[pymodule_export]
+    use crate::retention::{anchors, keys_of_chains, merge_ranges, removed_ranges};
 }

@@ -184,12 +184,20 @@ impl LogCheck {
         Ok(ids_as_bytes(py, &ids))
     }
 
-    /// Takes the next rows.
-    fn take(&self, py: Python<'_>, rows: PyBackedBytes, catalogue: &Catalogue) -> PyResult<()> {
-        py.detach(|| self.lock().take(&rows, &self.keystore, &catalogue.0, now())).map_err(of_pipeline)
+    /// Takes the next rows, and the removed ranges before and between them.
+    fn take(
+        &self,
+        py: Python<'_>,
+        rows: PyBackedBytes,
+        removed: PyBackedBytes,
+        catalogue: &Catalogue,
+    ) -> PyResult<()> {
+        py.detach(|| self.lock().take(&rows, &removed, &self.keystore, &catalogue.0, now()))
+            .map_err(of_pipeline)
     }
 
-    /// The verdict: changes, root, findings (reason, first and last change, message), findings left out.
+    /// The verdict: changes, root, findings (reason, first and last change, message), findings left out; changes that
+    /// were removed, and first and last change of each range of those.
     #[allow(clippy::type_complexity, reason = "the shape of the answer, named in the stub")]
     fn finish<'py>(
         &self,
@@ -197,14 +205,15 @@ impl LogCheck {
         seq: u64,
         frontier: &[u8],
         last_seq: u64,
-    ) -> (u64, Option<Bound<'py, PyBytes>>, Vec<(&'static str, u64, u64, String)>, u64) {
+    ) -> (u64, Option<Bound<'py, PyBytes>>, Vec<(&'static str, u64, u64, String)>, u64, u64, Vec<(u64, u64)>)
+    {
         let verdict = self.lock().finish(seq, frontier, last_seq);
         let root = verdict.root.map(|root| PyBytes::new(py, &root));
         let findings = verdict.findings.into_iter();
         let findings = findings
             .map(|found| (found.fault.reason(), found.first_seq, found.last_seq, found.message))
             .collect();
-        (verdict.changes, root, findings, verdict.omitted)
+        (verdict.changes, root, findings, verdict.omitted, verdict.removed, verdict.removed_ranges)
     }
 }
 

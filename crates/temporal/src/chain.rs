@@ -1,7 +1,7 @@
 //! The chain of an entity's versions, from a base forward.
 //!
 //! A base is where rebuilding can begin: an insert, whose diff carries the document, or a row that carries a
-//! snapshot beside its diff. Late rows are outside the chain; each stands for itself and is
+//! snapshot beside its diff; that of a delete says that there is no document. Late rows are outside the chain; each stands for itself and is
 //! [applied](crate::apply()) to nothing.
 
 use crate::apply::{check_hash, forward};
@@ -73,12 +73,12 @@ pub fn rebuild(rows: &[ChainRow<'_>], seed: u64) -> Result<Option<Head>, ChainEr
     let snapshot = match rows[base].snapshot {
         Some(plaintext) => {
             let head = read_snapshot(plaintext).map_err(at(base))?;
-            check_hash(Some(head), diff(base)?, seed).map_err(at(base))?
+            check_hash(head, diff(base)?, seed).map_err(at(base))?
         }
         None => None,
     };
     let mut document = Document::of_head(snapshot.as_ref());
-    let first = if snapshot.is_some() { base + 1 } else { base };
+    let first = if rows[base].snapshot.is_some() { base + 1 } else { base };
     for (row, ChainRow { operation, .. }) in rows.iter().enumerate().skip(first) {
         let follows = match operation {
             Operation::Insert => !document.exists(),

@@ -68,11 +68,13 @@ pub use encoded::{DIFF_FORMAT, EncodedDiff, MAX_WORK};
 pub use error::DiffError;
 pub use export::{to_json_patch, to_list};
 pub use head::{Head, Member, Members};
-pub use intelgraph_ledger::{Frontier, FrontierError, Hash, root_of};
+pub use intelgraph_ledger::{Frontier, FrontierError, Hash, Stretch, root_of};
 pub use keyed::KeyedArrays;
 pub use leaf::{LEAF_FORMAT, LogEntry, commitment};
 pub use merge_patch::to_merge_patch;
 pub use operation::Operation;
 pub use patch::{PatchError, apply_json_patch};
-pub use plaintext::{ChangePlaintext, SALT_LEN, SNAPSHOT_FORMAT, Salt, read_snapshot, write_snapshot};
+pub use plaintext::{
+    ABSENCE_FORMAT, ChangePlaintext, SALT_LEN, SNAPSHOT_FORMAT, Salt, read_snapshot, write_snapshot,
+};
 pub use walk::changed_members;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! change   = salt(16) ‖ encoded diff
-//! snapshot = format(1) ‖ canonical JSON
+//! snapshot = 1 ‖ canonical JSON
+//!          | 2, where there is no document
 //! ```
 
 use std::fmt;
@@ -17,8 +18,11 @@ pub const SALT_LEN: usize = 16;
 /// value, so that the tree tells nothing about the diff and outlives its erasure.
 pub type Salt = [u8; SALT_LEN];
 
-/// The snapshot format that this version writes and reads.
+/// The format of a snapshot that carries a document.
 pub const SNAPSHOT_FORMAT: u8 = 1;
+
+/// The format of a snapshot that says there is none: that of a delete which begins what is left of a chain.
+pub const ABSENCE_FORMAT: u8 = 2;
 
 /// The plaintext of a sealed change. It is written as the salt followed by what [`Differ`](crate::Differ)
 /// appends.
@@ -48,19 +52,26 @@ impl fmt::Debug for ChangePlaintext<'_> {
     }
 }
 
-/// Appends the plaintext of a snapshot.
-pub fn write_snapshot(head: &Head, out: &mut Vec<u8>) {
-    out.push(SNAPSHOT_FORMAT);
-    out.extend_from_slice(head.json());
+/// Appends the plaintext of a snapshot; `None` is the absence of a document.
+pub fn write_snapshot(head: Option<&Head>, out: &mut Vec<u8>) {
+    match head {
+        Some(head) => {
+            out.push(SNAPSHOT_FORMAT);
+            out.extend_from_slice(head.json());
+        }
+        None => out.push(ABSENCE_FORMAT),
+    }
 }
 
 /// Reads the plaintext of a snapshot.
 ///
 /// # Errors
-/// [`DiffError::Format`], and those of [`Head::of_canonical`].
-pub fn read_snapshot(plaintext: &[u8]) -> Result<Head, DiffError> {
+/// [`DiffError::Format`], [`DiffError::Malformed`], and those of [`Head::of_canonical`].
+pub fn read_snapshot(plaintext: &[u8]) -> Result<Option<Head>, DiffError> {
     match plaintext.split_first() {
-        Some((&SNAPSHOT_FORMAT, text)) => Head::of_canonical(text),
+        Some((&SNAPSHOT_FORMAT, text)) => Head::of_canonical(text).map(Some),
+        Some((&ABSENCE_FORMAT, [])) => Ok(None),
+        Some((&ABSENCE_FORMAT, _)) => Err(DiffError::Malformed { at: 1 }),
         Some((&format, _)) => Err(DiffError::Format(format)),
         None => Err(DiffError::Malformed { at: 0 }),
     }
@@ -74,10 +85,15 @@ mod tests {
     fn a_snapshot_round_trips() {
         let head = Head::of_canonical(br#"{"a":1}"#).unwrap();
         let mut plaintext = Vec::new();
-        write_snapshot(&head, &mut plaintext);
+        write_snapshot(Some(&head), &mut plaintext);
         assert_eq!(plaintext, b"\x01{\"a\":1}");
-        assert_eq!(read_snapshot(&plaintext), Ok(head));
-        assert_eq!(read_snapshot(b"\x02{}"), Err(DiffError::Format(2)));
+        assert_eq!(read_snapshot(&plaintext), Ok(Some(head)));
+        plaintext.clear();
+        write_snapshot(None, &mut plaintext);
+        assert_eq!(plaintext, b"\x02");
+        assert_eq!(read_snapshot(&plaintext), Ok(None));
+        assert_eq!(read_snapshot(b"\x02{}"), Err(DiffError::Malformed { at: 1 }));
+        assert_eq!(read_snapshot(b"\x03{}"), Err(DiffError::Format(3)));
         assert_eq!(read_snapshot(b""), Err(DiffError::Malformed { at: 0 }));
     }
 

@@ -32,6 +32,8 @@ VERBS: Final = {
     "tenants": "intelgraph.cli.tenants",
     "log": "intelgraph.cli.log",
     "ledger": "intelgraph.cli.ledger",
+    "operations": "intelgraph.cli.operations",
+    "retention": "intelgraph.cli.retention",
 }
 """The module of each verb, in the order of the help."""
 

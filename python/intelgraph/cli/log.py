@@ -85,6 +85,8 @@ def _facts(name: str, verdict: "LogVerdict") -> dict[str, Any]:
         "tenant": name,
         "seq": verdict.seq,
         "changes": verdict.changes,
+        "removed": verdict.removed,
+        "removed_ranges": [{"first_seq": first, "last_seq": last} for first, last in verdict.removed_ranges],
         "root": None if verdict.root is None else verdict.root.hex(),
         "findings": [
             {
@@ -101,7 +103,7 @@ def _facts(name: str, verdict: "LogVerdict") -> dict[str, Any]:
 
 def _shown(verdicts: Mapping[str, "LogVerdict"]) -> RenderableType:
     logs = Table()
-    for column in ("tenant", "changes", "root", "verdict"):
+    for column in ("tenant", "changes", "removed", "root", "verdict"):
         logs.add_column(column, overflow="fold")  # a root that is cut off cannot be compared
     for name, verdict in verdicts.items():
         count = len(verdict.findings) + verdict.omitted
@@ -111,7 +113,7 @@ def _shown(verdicts: Mapping[str, "LogVerdict"]) -> RenderableType:
             else Text("as committed", "green")
         )
         root = "—" if verdict.root is None else verdict.root.hex()
-        logs.add_row(name, f"{verdict.changes:,}", root, judged)
+        logs.add_row(name, f"{verdict.changes:,}", f"{verdict.removed:,}", root, judged)
     found = Table("tenant", "change", "what was found", "reason")
     for name, verdict in verdicts.items():
         for finding in verdict.findings:

@@ -18,6 +18,7 @@ from intelgraph.client.contracts import Contract, Published, Validation, Violati
 from intelgraph.client.failures import DeadlineExceeded, Unimplemented, UnknownError
 from intelgraph.client.frames import Delete, Record
 from intelgraph.client.ledger import LedgerCheckpoint, LedgerEntry, LedgerEntryState, LedgerProof
+from intelgraph.client.operations import LongOperation, OperationState
 from intelgraph.client.outcomes import Outcome, Outcomes, OutcomeStatus, Totals
 from intelgraph.client.quarantine import QuarantineDetail, QuarantinedRecord, QuarantineEntry, QuarantineState
 from intelgraph.client.retry import RetryPolicy
@@ -53,7 +54,9 @@ __all__ = [
     "LedgerEntry",
     "LedgerEntryState",
     "LedgerProof",
+    "LongOperation",
     "Operation",
+    "OperationState",
     "Outcome",
     "OutcomeStatus",
     "Outcomes",

@@ -11,6 +11,7 @@ from intelgraph.client.contracts import Contracts
 from intelgraph.client.entities import Entities
 from intelgraph.client.envelopes import Envelopes
 from intelgraph.client.ledger import Ledger
+from intelgraph.client.operations import Operations, Retention
 from intelgraph.client.quarantine import Quarantine
 from intelgraph.client.retry import RetryPolicy
 from intelgraph.client.stream import IN_FLIGHT_BYTES, OnOutcome, RecordStream
@@ -114,6 +115,16 @@ class AsyncClient:
     def envelopes(self) -> Envelopes:
         """Seals and opens messages."""
         return Envelopes(self._open_channel, self._caller)
+
+    @property
+    def operations(self) -> Operations:
+        """Shows, follows and cancels what is longer than a request."""
+        return Operations(self._open_channel, self._caller, self._retry)
+
+    @property
+    def retention(self) -> Retention:
+        """Removes what its contracts no longer keep."""
+        return Retention(self._open_channel, self._caller)
 
     @property
     def tenants(self) -> Tenants:

@@ -112,6 +112,16 @@ class Client:
         return services.Envelopes(self._open_portal, self._client.envelopes)
 
     @property
+    def operations(self) -> services.Operations:
+        """Shows, follows and cancels what is longer than a request."""
+        return services.Operations(self._open_portal, self._client.operations)
+
+    @property
+    def retention(self) -> services.Retention:
+        """Removes what its contracts no longer keep."""
+        return services.Retention(self._open_portal, self._client.retention)
+
+    @property
     def tenants(self) -> services.Tenants:
         """Manages tenants."""
         return services.Tenants(self._open_portal, self._client.tenants)

@@ -26,6 +26,7 @@ from intelgraph.gateway.envelope_service import EnvelopeService
 from intelgraph.gateway.ingest_service import IngestService
 from intelgraph.gateway.ledger_service import LedgerParts, LedgerService
 from intelgraph.gateway.local_identity import LocalIssuer
+from intelgraph.gateway.operating import operating
 from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.server import Parts, Service
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
@@ -82,6 +83,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 _approvals(
                     database, core.ledger, await tenants.ensure(settings.platform_tenant)
                 ) as approval_service,
+                operating(
+                    settings.operations, database, tenants, core.keystore, core.keys, core.ledger
+                ) as operation_services,
             ):
                 authenticator = Authenticator(
                     tenants,
@@ -96,6 +100,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                         *_data_services(settings, database, core, authenticator),
                         approval_service,
                         _ledger_service(settings, database, core, directory, tenants),
+                        *operation_services,
                     ],
                     checks={"postgres": partial(_use, database)},
                     routes=[log_route(directory.read, LogDirectory.is_path)],

@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from intelgraph.ingest.settings import IngestSettings
 from intelgraph.keys.settings import KeySettings
+from intelgraph.operations.settings import OperationSettings
 from intelgraph.provenance.settings import LedgerSettings
 from intelgraph.storage.settings import StorageSettings
 
@@ -186,6 +187,7 @@ class Settings(BaseSettings):
     keys: KeySettings = KeySettings()
     ingest: IngestSettings = IngestSettings()
     ledger: LedgerSettings = LedgerSettings()
+    operations: OperationSettings = OperationSettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")

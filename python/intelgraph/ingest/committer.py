@@ -89,7 +89,9 @@ class TenantCommitter:
         executor: Executor,
         served: Served,
         on_commit: Callable[[UUID, int], None],
+        retained: int,
     ) -> None:
+        """`retained` is the last batch of retention that the engine's heads reflect."""
         self._tenant = tenant
         self._engine = engine
         self._database = database
@@ -98,6 +100,7 @@ class TenantCommitter:
         self._executor = executor
         self._served = served
         self._on_commit = on_commit
+        self._retained = retained
         self._waiting: asyncio.Queue[Submission] = asyncio.Queue()
         self._shared = False
         """Whether another gateway committed for this tenant between our last two commits."""
@@ -253,7 +256,7 @@ class TenantCommitter:
                 metrics.COMMITS_CONFIRMED.inc()
             else:
                 await self._write(connection, clock, flight, limit)
-        metrics.COMMIT_SECONDS.observe(time.perf_counter() - begun)
+        metrics.observe_commit(time.perf_counter() - begun)
         self._settle(flight)
 
     async def _write(
@@ -282,12 +285,16 @@ class TenantCommitter:
         flight.bound = bound
 
     async def _up_to_date(self, connection: Connection, clock: change_log.Clock, flight: _InFlight) -> Group:
-        """The group's diff; made again, under the clock row, if another gateway moved an entity it leans on."""
+        """The group's diff; made again, under the clock row, if another gateway moved an entity it leans on, or
+        retention took versions of one.
+        """
         tenant_id = self._tenant.tenant_id
         watermark = self._engine.watermark(tenant_id.bytes)
         self._shared = clock.seq != watermark
         if self._shared:
             await self._catch_up(connection)
+        if clock.retained != self._retained:
+            await self._forget_retained(connection, clock.retained)
         if flight.diffed is None or self._engine.is_stale(flight.diffed):
             flight.diffed = await self._diff_anew(flight.submissions)
         return flight.diffed
@@ -325,6 +332,18 @@ class TenantCommitter:
             page = await change_log.entities_after(connection, tenant_id, after, change_log.ENTITIES_PAGE)
             keys = page.keys
             self._engine.catch_up(tenant_id.bytes, keys, page.seq)
+
+    # -- retention --------------------------------------------------------------------------------------------
+
+    async def _forget_retained(self, connection: Connection, retained: int) -> None:
+        """Forgets the heads of entities of which retention took versions, whichever gateway ran it."""
+        tenant_id = self._tenant.tenant_id
+        entities = await change_log.retained_after(connection, tenant_id, self._retained, retained)
+        if entities is None:
+            self._engine.all_retained(tenant_id.bytes)
+        else:
+            self._engine.retained(tenant_id.bytes, entities)
+        self._retained = retained
 
 
 def _timestamp(unix_us: int) -> datetime:

@@ -247,8 +247,8 @@ class Intake:
 
     async def _activate(self, tenant: Tenant) -> _TenantIntake:
         async with self._database.read(tenant.tenant_id) as connection:
-            watermark = await change_log.watermark(connection, tenant.tenant_id)
-        self._engine.activate(tenant.tenant_id.bytes, watermark, tenant.limits.cache_share_percent)
+            point = await change_log.cache_point(connection, tenant.tenant_id)
+        self._engine.activate(tenant.tenant_id.bytes, point.seq, tenant.limits.cache_share_percent)
         committer = TenantCommitter(
             tenant,
             self._engine,
@@ -258,12 +258,13 @@ class Intake:
             self._executor,
             self._served,
             self._on_commit,
+            point.retained,
         )
         limits = tenant.limits
         intake = _TenantIntake(
             tenant, committer, ByteBudget(limits.bytes_in_flight), Pace(limits.records_per_second)
         )
-        if watermark:
+        if point.seq:
             intake.learning = asyncio.create_task(self._learn(tenant), name=f"learn {tenant.name}")
         return intake
 

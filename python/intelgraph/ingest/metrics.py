@@ -3,6 +3,8 @@
 All is counted per batch or per group of batches, from what the core says of it: no line runs per record.
 """
 
+import time
+from collections import deque
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -22,6 +24,16 @@ COMMIT_SECONDS: Final = Histogram(
     "Time of a transaction that committed, from asking for a connection to the answer to COMMIT, in seconds",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+RECENT_COMMITS: Final[deque[tuple[float, float]]] = deque(maxlen=1024)
+"""The last commits of this process: when each ended, by `time.monotonic`, and what it took, in seconds."""
+
+
+def observe_commit(seconds: float) -> None:
+    """Counts a transaction that committed just now."""
+    COMMIT_SECONDS.observe(seconds)
+    RECENT_COMMITS.append((time.monotonic(), seconds))
+
+
 COMMITS_RETRIED: Final = Counter(
     "intelgraph_ingest_commits_retried", "Commits that were tried again after PostgreSQL failed"
 )

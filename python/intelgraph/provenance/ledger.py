@@ -10,8 +10,8 @@ If that commits, the entry exists; if it does not, there is none. The sequencer 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from uuid import UUID
 
 import orjson
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS: Final = 3
 """A lease may end, and a key be used up by others, between getting it ready and using it."""
-VERSION: Final = 1
-"""Of the header's form."""
+
+_New: TypeAlias = tuple[tuple[bytes, str] | None, tuple[int, str], str, tuple[str, str], bytes]
 
 _COLUMNS: Final = ("entry_id", "tenant_id", "kind", "subject_tag", "commitments", "header", "payload")
 _SEALED_PER_ENTRY: Final = 2
@@ -99,39 +99,26 @@ class Ledger:
         if at_us is None:
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             at_us = (now - _EPOCH) // timedelta(microseconds=1)
-        ids = [uuid4() for _ in acts]
-        rows = await self._sealed(
-            [_new(entry_id, act, at_us) for entry_id, act in zip(ids, acts, strict=True)]
-        )
+        ids, rows = await self._sealed(at_us, [_new(act) for act in acts])
         await copy_rows(connection, "ledger_outbox", _COLUMNS, [rows])
-        return ids
+        return [UUID(bytes=entry_id) for entry_id in ids]
 
-    async def _sealed(self, entries: Sequence[tuple[bytes, bytes | None, int, str, bytes, bytes]]) -> bytes:
+    async def _sealed(self, at_us: int, entries: Sequence[_New]) -> tuple[Sequence[bytes], bytes]:
         for _ in range(ATTEMPTS):
             await self.ready(len(entries))
             try:
-                return seal_ledger_entries(self._keystore, PLATFORM.tenant_id.bytes, entries)
+                return seal_ledger_entries(self._keystore, PLATFORM.tenant_id.bytes, at_us, entries)
             except KeyUnavailable:
                 continue
         raise key_unavailable()
 
 
-def _new(entry_id: UUID, act: Act, at_us: int) -> tuple[bytes, bytes | None, int, str, bytes, bytes]:
-    tenant, by = act.tenant, act.by
-    header: dict[str, Any] = {
-        "actor": {"method": by.method, "subject": by.subject},
-        "at": at_us,
-        "entry": str(entry_id),
-        "kind": act.facts.KIND,
-        "subject": act.subject,
-        "tenant": None if tenant is None else {"id": str(tenant.tenant_id), "name": tenant.name},
-        "v": VERSION,
-    }
+def _new(act: Act) -> _New:
+    tenant = act.tenant
     return (
-        entry_id.bytes,
-        None if tenant is None else tenant.tenant_id.bytes,
-        act.facts.NUMBER,
+        None if tenant is None else (tenant.tenant_id.bytes, tenant.name),
+        (act.facts.NUMBER, act.facts.KIND),
         act.subject,
-        orjson.dumps(header),
+        (act.by.subject, act.by.method),
         orjson.dumps(act.facts),
     )

@@ -40,7 +40,8 @@ _HEAD_COLUMNS: Final = (
 )
 READ_COLUMNS: Final = (*_HEAD_COLUMNS, ("log.snapshot", "bytea"), ("log.contract_id", "int4"))
 """The eleven fields that a reader gets, each an expression over `log` and its type."""
-_HEAD_ROW: Final = copy_row(*_HEAD_COLUMNS, ("log.snapshot", "bytea"))
+HEAD_ROW: Final = copy_row(*_HEAD_COLUMNS, ("log.snapshot", "bytea"))
+"""The ten fields that rebuild a head."""
 _READ_ROW: Final = copy_row(*READ_COLUMNS)
 _FEED_ROW: Final = copy_row(*_HEAD_COLUMNS, ("NULL::bytea", "bytea"), ("log.contract_id", "int4"))
 
@@ -81,12 +82,14 @@ class Clock:
     """RFC 6962 frontier of the tenant's leaves."""
     quarantined: int
     """Records that wait in quarantine."""
+    retained: int
+    """Batches of retention: how often versions were removed."""
     now_us: int
     """The database's clock."""
 
 
 _LOCK_CLOCK: Final = f"""
-SELECT seq, {_unix_us("recorded")} AS recorded_us, frontier, quarantined,
+SELECT seq, {_unix_us("recorded")} AS recorded_us, frontier, quarantined, retained,
   {_unix_us("clock_timestamp()")} AS now_us
 FROM tenant_clock WHERE tenant_id = $1 FOR UPDATE
 """  # noqa: S608 (composed of constants of this module)
@@ -116,6 +119,40 @@ async def watermark(connection: "Connection", tenant_id: UUID) -> int:
     return seq
 
 
+@dataclass(frozen=True, slots=True)
+class CachePoint:
+    """What heads in memory reflect."""
+
+    seq: int
+    """The last change."""
+    retained: int
+    """The last batch of retention."""
+
+
+async def cache_point(connection: "Connection", tenant_id: UUID) -> CachePoint:
+    """Where a process begins that has no heads yet. For the reader. Raises Internal CLOCK_MISSING."""
+    row = await connection.fetchrow("SELECT seq, retained FROM tenant_clock WHERE tenant_id = $1", tenant_id)
+    if row is None:
+        raise _clock_missing()
+    return CachePoint(**row)
+
+
+async def retained_after(connection: "Connection", tenant_id: UUID, after: int, until: int) -> bytes | None:
+    """The entities of which the batches of retention after `after` up to `until` took versions, `ENTITY_BYTES` each;
+    None where that is too long ago to be known. For the writer under the clock.
+    """
+    row = await connection.fetchrow(_RETAINED, tenant_id, after, until)
+    if row is None or row["batches"] != until - after:
+        return None
+    entities: bytes = row["entities"]
+    return entities
+
+
+_RETAINED: Final = """
+SELECT count(*) AS batches, coalesce(string_agg(entities, ''::bytea), '') AS entities
+FROM retained_batch WHERE tenant_id = $1 AND number > $2 AND number <= $3
+"""
+
 ENTITY_BYTES: Final = 20
 """A dataset's number and an entity's id, as `Moved` names them."""
 ENTITIES_PAGE: Final = 100_000
@@ -138,14 +175,15 @@ WITH page AS MATERIALIZED (
   WHERE log.tenant_id = $1 AND log.seq > $2 ORDER BY log.seq LIMIT $3::int
 )
 SELECT string_agg(int4send(dataset_id) || uuid_send(entity_id), ''::bytea ORDER BY seq) AS keys,
-  coalesce(max(seq), $2::bigint) AS seq
+  -- The last changes may be gone: where there are no more rows, everything is known.
+  CASE WHEN count(*) = $3 THEN max(seq) ELSE (SELECT seq FROM tenant_clock WHERE tenant_id = $1) END AS seq
 FROM page
 """
 
 
 async def entities_after(connection: "Connection", tenant_id: UUID, after_seq: int, limit: int) -> Moved:
-    """The entities of at most `limit` changes after `after_seq`; `seq` is the last one's. For the reader, and for the
-    writer under the clock.
+    """The entities of at most `limit` changes after `after_seq`; `seq` is the last one's, or the last of the log where
+    there are no more. For the reader, and for the writer under the clock.
     """
     (row,) = await connection.fetch(_ENTITIES, tenant_id, after_seq, limit)
     return Moved(row["keys"] or b"", row["seq"])
@@ -164,19 +202,20 @@ WITH entity AS MATERIALIZED (
     OFFSET 0
   ) AS decoded
 )
-SELECT {copy_rows(_HEAD_ROW)}
+SELECT {copy_rows(HEAD_ROW)}
 FROM (
   SELECT chain.*
   FROM entity
-  CROSS JOIN LATERAL (
+  LEFT JOIN LATERAL (
     SELECT head.since_base FROM entity_change_log AS head
     WHERE head.tenant_id = $1 AND head.dataset_id = $2 AND head.entity_id = entity.entity_id AND head.op <= 3
     ORDER BY head.valid_at DESC, head.seq DESC LIMIT 1
-  ) AS head
+  ) AS head ON true
   CROSS JOIN LATERAL (
     SELECT * FROM entity_change_log AS log
-    WHERE log.tenant_id = $1 AND log.dataset_id = $2 AND log.entity_id = entity.entity_id AND log.op <= 3
-    ORDER BY log.valid_at DESC, log.seq DESC LIMIT head.since_base + 1
+    WHERE log.tenant_id = $1 AND log.dataset_id = $2 AND log.entity_id = entity.entity_id
+      AND (log.op <= 3 OR head.since_base IS NULL)
+    ORDER BY log.valid_at DESC, log.seq DESC LIMIT coalesce(head.since_base, 0) + 1
   ) AS chain
   UNION ALL
   SELECT same_time.*
@@ -202,8 +241,9 @@ async def fetch_heads(
     """What a batch has to know of entities that are not in memory. For the reader.
 
     `entities` names, by 16 bytes each, the entities whose chain is wanted from the newest row back to its
-    base. `late_entities` (16 bytes each) and `late_valid_at` (i64 each, big-endian, microseconds since the
-    Unix epoch) name pairs of which every row at exactly that valid time is wanted. Returns rows of ten fields
+    base; of one whose chain retention took, the newest late row comes instead. `late_entities` (16 bytes each)
+    and `late_valid_at` (i64 each, big-endian, microseconds since the Unix epoch) name pairs of which every row
+    at exactly that valid time is wanted. Returns rows of ten fields
     in no order; a row that is wanted for both reasons comes twice.
     """
     rows: bytes | None = await connection.fetchval(
@@ -390,6 +430,10 @@ class Changes:
     """The last change that was looked at, of whichever dataset."""
     watermark: int
     """The tenant's last committed change."""
+    removed: int
+    """Changes among those looked at that retention removed."""
+    missing: int
+    """Changes among those looked at of which neither a row nor a removed range is there."""
 
 
 _CHANGES: Final = f"""
@@ -403,14 +447,30 @@ WITH candidate AS MATERIALIZED (
   ) AS log
 ), page AS MATERIALIZED (
   SELECT * FROM candidate WHERE bytes_before < $5::bigint
+), looked_at AS MATERIALIZED (
+  SELECT count(*) AS rows, coalesce(max(seq), $2::bigint) AS last_row FROM page
+), behind AS MATERIALIZED (
+  -- No row follows the page's last one where the page has all candidates and there were fewer than asked for.
+  SELECT coalesce(sum(removed.last_seq - greatest(removed.first_seq, last_row + 1) + 1), 0)::bigint AS removed
+  FROM looked_at JOIN removed_range AS removed ON removed.tenant_id = $1 AND removed.last_seq > last_row
+  WHERE rows < $4::int AND rows = (SELECT count(*) FROM candidate)
+), reached AS MATERIALIZED (
+  SELECT CASE
+    WHEN behind.removed > 0 AND behind.removed = clock.seq - last_row THEN clock.seq ELSE last_row
+  END AS seq
+  FROM tenant_clock AS clock, looked_at, behind WHERE clock.tenant_id = $1
+), gone AS MATERIALIZED (
+  SELECT coalesce(sum(removed.last_seq - greatest(removed.first_seq, $2 + 1) + 1), 0)::bigint AS removed
+  FROM reached JOIN removed_range AS removed
+    ON removed.tenant_id = $1 AND removed.last_seq > $2 AND removed.last_seq <= reached.seq
 )
-SELECT clock.seq AS watermark,
-  coalesce((SELECT max(seq) FROM page), $2::bigint) AS resume_after_seq,
+SELECT clock.seq AS watermark, reached.seq AS resume_after_seq, gone.removed,
+  reached.seq - $2 - looked_at.rows - gone.removed AS missing,
   (
     SELECT {copy_rows(_FEED_ROW, "log.seq")} FROM page AS log
     WHERE $3::int[] IS NULL OR log.dataset_id = ANY ($3)
   ) AS rows
-FROM tenant_clock AS clock WHERE clock.tenant_id = $1
+FROM tenant_clock AS clock, looked_at, reached, gone WHERE clock.tenant_id = $1
 """  # noqa: S608 (composed of constants of this module)
 
 
@@ -424,13 +484,36 @@ async def changes_after(
 ) -> Changes:
     """At most `limit` changes after `after_seq`, of some datasets or of all. For the reader.
 
-    A page may hold no row and still move on: `limit` counts what is looked at. At the end `resume_after_seq`
-    is the watermark. Raises Internal CLOCK_MISSING.
+    A page may hold no row and still move on: `limit` counts the rows that are looked at, and what retention removed is
+    passed over. At the end `resume_after_seq` is the watermark. Raises Internal CLOCK_MISSING.
     """
     row = await connection.fetchrow(_CHANGES, tenant_id, after_seq, dataset_ids, limit, PAGE_BYTES)
     if row is None:
         raise _clock_missing()
-    return Changes(row["rows"] or b"", row["resume_after_seq"], row["watermark"])
+    return Changes(
+        row["rows"] or b"", row["resume_after_seq"], row["watermark"], row["removed"], row["missing"]
+    )
+
+
+_FIRST_MISSING: Final = """
+WITH covered AS (
+  SELECT seq AS first_seq, seq AS last_seq FROM entity_change_log
+  WHERE tenant_id = $1 AND seq > $2 AND seq <= $3
+  UNION ALL
+  SELECT first_seq, last_seq FROM removed_range WHERE tenant_id = $1 AND last_seq > $2 AND first_seq <= $3
+)
+SELECT coalesce(min(after), $2::bigint) + 1 FROM (
+  SELECT last_seq AS after, lead(first_seq) OVER (ORDER BY first_seq) AS next FROM covered
+  UNION ALL
+  SELECT $2, (SELECT min(first_seq) FROM covered)
+) AS each WHERE next IS NULL OR next > after + 1
+"""
+
+
+async def first_missing(connection: "Connection", tenant_id: UUID, after_seq: int, until_seq: int) -> int:
+    """The first change after `after_seq` of which neither a row nor a removed range is there. For the reader."""
+    missing: int = await connection.fetchval(_FIRST_MISSING, tenant_id, after_seq, until_seq)
+    return missing
 
 
 def _bound(unix_us: int | None) -> int | None:

@@ -1,6 +1,7 @@
 """What checking the tree over a tenant's log reads: every row with its leaf, and the clock row.
 
-Rows are as those of `change_log`, with a twelfth field after contract_id: leaf bytea.
+Rows are as those of `change_log`, with a twelfth field after contract_id: leaf bytea. A range that retention removed is
+a row of three: first_seq int8, last_seq int8, nodes bytea.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from intelgraph.storage.connection import Connection
 
 _LEAF_ROW: Final = copy_row(*READ_COLUMNS, ("log.leaf", "bytea"))
+RANGE_ROW: Final = copy_row(("first_seq", "int8"), ("last_seq", "int8"), ("nodes", "bytea"))
+"""A removed range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,10 @@ class LeafPage:
 
     rows: bytes
     """Twelve fields each, by (seq, recorded): all rows of the changes up to `last_seq`."""
+    removed: bytes
+    """Ranges of three fields, in order: those that retention removed before and between the rows."""
     last_seq: int
-    """The last change among them."""
+    """The last change among both."""
 
 
 _LEAVES: Final = f"""
@@ -69,14 +74,27 @@ WITH candidate AS MATERIALIZED (
     WHERE log.tenant_id = $1 AND log.seq > $2 AND log.seq <= $3
     ORDER BY log.seq, log.recorded LIMIT $4::int
   ) AS log
-), page AS MATERIALIZED (
+), rows_page AS MATERIALIZED (
   SELECT max(seq) AS last_seq FROM candidate WHERE bytes_before < $5::bigint
+), ranges AS MATERIALIZED (
+  SELECT last_seq FROM removed_range WHERE tenant_id = $1 AND last_seq > $2 AND last_seq <= $3
+  ORDER BY last_seq LIMIT $4::int
+), page AS MATERIALIZED (
+  -- As far as both were read.
+  SELECT least(
+    CASE WHEN count(ranges.last_seq) = $4 THEN max(ranges.last_seq) END,
+    coalesce(rows_page.last_seq, greatest(max(ranges.last_seq), $2))
+  ) AS last_seq
+  FROM rows_page LEFT JOIN ranges ON true GROUP BY rows_page.last_seq
 )
 SELECT page.last_seq, (
   SELECT {copy_rows(_LEAF_ROW, "log.seq, log.recorded")}
   FROM entity_change_log AS log
   WHERE log.tenant_id = $1 AND log.seq > $2 AND log.seq <= page.last_seq
-) AS rows
+) AS rows, (
+  SELECT {copy_rows(RANGE_ROW, "last_seq")}
+  FROM removed_range WHERE tenant_id = $1 AND last_seq > $2 AND last_seq <= page.last_seq
+) AS removed
 FROM page
 """  # noqa: S608 (composed of constants of this module)
 
@@ -84,10 +102,10 @@ FROM page
 async def leaves_after(
     connection: "Connection", tenant_id: UUID, after_seq: int, until_seq: int, limit: int
 ) -> LeafPage | None:
-    """About `limit` rows of the changes after `after_seq` up to `until_seq`; None if there are none. For the
-    reader.
+    """About `limit` rows of the changes after `after_seq` up to `until_seq`, and as many removed ranges; None if there
+    are neither. For the reader.
     """
     row = await connection.fetchrow(_LEAVES, tenant_id, after_seq, until_seq, limit, PAGE_BYTES)
-    if row is None or row["last_seq"] is None:
+    if row is None or row["last_seq"] == after_seq:
         return None
-    return LeafPage(row["rows"], row["last_seq"])
+    return LeafPage(row["rows"] or b"", row["removed"] or b"", row["last_seq"])

@@ -1,7 +1,8 @@
 """The feed: every change of a tenant once, in order of `seq`, from any point on, and then as they come.
 
 It is read from the log and from nowhere else, page by page, and a page is read when the last one was taken:
-a slow reader holds nothing up and is not buffered for. Between pages no connection is held.
+a slow reader holds nothing up and is not buffered for. Between pages no connection is held. What retention removed is
+passed over; what is missing otherwise ends the feed.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -16,6 +17,7 @@ from intelgraph.storage import change_log
 
 if TYPE_CHECKING:
     from intelgraph.keys.unsealing import Unsealer
+    from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
     from intelgraph.temporal.catalogues import Catalogues
     from intelgraph.temporal.commit_watch import CommitWatch, Watched
@@ -95,7 +97,7 @@ class ChangeFeed:
                 page = await change_log.changes_after(
                     connection, tenant.tenant_id, seq, dataset_ids=wanted, limit=PAGE_CHANGES
                 )
-            _check(page, seq)
+                await _check(connection, tenant, page, seq)
             end = page.watermark if end is None and until_now else end
             seq = page.resume_after_seq
             ends = end is not None and seq >= end
@@ -112,8 +114,8 @@ class ChangeFeed:
             return ()
         catalogue = await self._catalogues.covering(tenant, page.rows)
         reader = LogReader(self._keystore, tenant.tenant_id.bytes, catalogue)
-        # Without a choice of datasets, every number has to be there.
-        after_seq = told if wanted is None else None
+        # Without a choice of datasets, and with nothing removed, every number has to be there.
+        after_seq = told if wanted is None and not page.removed else None
         parts = await self._unsealer.run(
             tenant, keys_of_rows(page.rows), lambda: reader.changes(page.rows, after_seq)
         )
@@ -124,7 +126,7 @@ class ChangeFeed:
         ]
 
 
-def _check(page: change_log.Changes, seq: int) -> None:
+async def _check(connection: "Connection", tenant: "Tenant", page: change_log.Changes, seq: int) -> None:
     if seq > page.watermark:
         raise OutOfRange(
             "SEQ_BEYOND_LOG",
@@ -132,5 +134,6 @@ def _check(page: change_log.Changes, seq: int) -> None:
             fix="if the database was restored from a backup, read the changes again from the beginning",
             metadata={"last_seq": str(page.watermark)},
         )
-    if page.resume_after_seq == seq < page.watermark:
-        raise data_corrupt(f"change {seq + 1} of the log is corrupt: it is missing", seq + 1)
+    if page.missing or page.resume_after_seq == seq < page.watermark:
+        missing = await change_log.first_missing(connection, tenant.tenant_id, seq, page.watermark)
+        raise data_corrupt(f"change {missing} of the log is corrupt: it is missing", missing)

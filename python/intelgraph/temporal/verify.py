@@ -2,7 +2,8 @@
 
 Every change is opened and its leaf computed anew from what it says (`_core.LogCheck`). So a row that was
 altered, swapped with another, taken away or put in is named, and what cannot be told from one row shows in
-the root (RFC 6962 §2.1). The log may grow meanwhile: the check ends where it ended at the beginning.
+the root (RFC 6962 §2.1). Where retention removed rows, the subtree hashes that it kept stand for them. All is read in
+one snapshot: the log may grow and shrink meanwhile, and the check is of what it was at the beginning.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from intelgraph.storage import log_tree
 
 if TYPE_CHECKING:
     from intelgraph.keys.unsealing import Unsealer
+    from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
     from intelgraph.temporal.catalogues import Catalogues
     from intelgraph.tenants.registry import Tenant
@@ -41,8 +43,12 @@ class LogVerdict:
     """The last change by the clock row."""
     changes: int
     """Changes that were looked at."""
+    removed: int
+    """Changes that retention removed."""
+    removed_ranges: tuple[tuple[int, int], ...]
+    """First and last change of each range of those, at most a thousand."""
     root: bytes | None
-    """Root of the tree over them; None where a change is missing, so that there is none."""
+    """Root of the tree over both; None where a change is missing, so that there is none."""
     findings: tuple[Finding, ...]
     """In the order in which they were met, at most a thousand."""
     omitted: int
@@ -68,25 +74,26 @@ class LogVerifier:
         Raises as `KeyService.authorise`, and Internal CLOCK_MISSING: what is wrong with the log itself is a
         finding.
         """
-        async with self._database.read(tenant.tenant_id) as connection:
-            head = await log_tree.tree_head(connection, tenant.tenant_id)
         check = LogCheck(self._keystore, tenant.tenant_id.bytes)
         done = 0
-        while (page := await self._page(tenant, done, head.seq)) is not None:
-            await self._take(tenant, check, page.rows)
-            done = page.last_seq
-            progress(done, head.seq)
-        changes, root, findings, omitted = await asyncio.to_thread(
+        async with self._database.read(tenant.tenant_id) as connection:
+            head = await log_tree.tree_head(connection, tenant.tenant_id)
+            while (page := await self._page(connection, tenant, done, head.seq)) is not None:
+                await self._take(tenant, check, page)
+                done = page.last_seq
+                progress(done, head.seq)
+        changes, root, findings, omitted, removed, ranges = await asyncio.to_thread(
             check.finish, head.seq, head.frontier, head.last_seq
         )
-        return LogVerdict(head.seq, changes, root, tuple(Finding(*found) for found in findings), omitted)
+        found = tuple(Finding(*each) for each in findings)
+        return LogVerdict(head.seq, changes, removed, tuple(ranges), root, found, omitted)
 
-    async def _page(self, tenant: "Tenant", after_seq: int, until_seq: int) -> log_tree.LeafPage | None:
-        async with self._database.read(tenant.tenant_id) as connection:
-            return await log_tree.leaves_after(
-                connection, tenant.tenant_id, after_seq, until_seq, PAGE_CHANGES
-            )
+    async def _page(
+        self, connection: "Connection", tenant: "Tenant", after_seq: int, until_seq: int
+    ) -> log_tree.LeafPage | None:
+        return await log_tree.leaves_after(connection, tenant.tenant_id, after_seq, until_seq, PAGE_CHANGES)
 
-    async def _take(self, tenant: "Tenant", check: LogCheck, rows: bytes) -> None:
+    async def _take(self, tenant: "Tenant", check: LogCheck, page: log_tree.LeafPage) -> None:
         catalogue = await self._catalogues.current(tenant)
-        await self._unsealer.run(tenant, LogCheck.keys_needed(rows), lambda: check.take(rows, catalogue))
+        needed = LogCheck.keys_needed(page.rows)
+        await self._unsealer.run(tenant, needed, lambda: check.take(page.rows, page.removed, catalogue))

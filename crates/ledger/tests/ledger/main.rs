@@ -6,5 +6,6 @@ mod notes;
 mod proof_files;
 mod proofs;
 mod reference;
+mod stretch;
 mod tree;
 mod writer;

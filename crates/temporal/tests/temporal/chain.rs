@@ -48,7 +48,7 @@ fn store(versions: &[Option<Doc>], snapshots: bool) -> Vec<Stored> {
         let snapshot = next.as_ref().filter(|_| snapshots && needs_snapshot(since_base, diff_bytes, length));
         let snapshot = snapshot.map(|head| {
             let mut plaintext = Vec::new();
-            write_snapshot(head, &mut plaintext);
+            write_snapshot(Some(head), &mut plaintext);
             plaintext
         });
         if snapshot.is_some() {
@@ -141,7 +141,7 @@ fn three() -> Vec<Stored> {
     let version = |number| Some(Doc::Object(vec![("n".into(), Doc::Signed(number))]));
     let mut stored = store(&[version(1), version(2), version(3)], false);
     let mut snapshot = Vec::new();
-    write_snapshot(stored[1].head.as_ref().unwrap(), &mut snapshot);
+    write_snapshot(stored[1].head.as_ref(), &mut snapshot);
     stored[1].snapshot = Some(snapshot);
     stored
 }

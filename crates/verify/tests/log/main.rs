@@ -1,0 +1,6 @@
+//! The checks seen from outside. One binary, so that one link serves all.
+
+mod directory;
+mod tampering;
+#[cfg(feature = "cli")]
+mod verbs;

@@ -1,0 +1,1 @@
+"""What goes after its time: the retention classes of contracts, applied to the change log and to quarantine."""
