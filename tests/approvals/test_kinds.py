@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intelgraph.approvals.document import LARGEST_BYTES, PlanDocument
@@ -22,6 +22,7 @@ VALUES = {
     Member.NUMBER_OR_NULL: st.none() | NUMBERS,
 }
 WRONG: tuple[object, ...] = (1.5, True, {}, "", " ", "a\nb", "\x1b[1A", "\u202ea", [""], [1])
+EXAMPLES = settings(max_examples=50, deadline=None)
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
@@ -30,6 +31,7 @@ def documents(kind: ApprovalKind) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @EVERY_KIND
+@EXAMPLES
 @given(data=st.data())
 def test_every_member_shows_in_the_explanation(kind: ApprovalKind, data: st.DataObject) -> None:
     document = data.draw(documents(kind))
@@ -41,6 +43,7 @@ def test_every_member_shows_in_the_explanation(kind: ApprovalKind, data: st.Data
 
 
 @EVERY_KIND
+@EXAMPLES
 @given(data=st.data())
 def test_a_null_shows_too(kind: ApprovalKind, data: st.DataObject) -> None:
     document = data.draw(documents(kind))
@@ -51,6 +54,7 @@ def test_a_null_shows_too(kind: ApprovalKind, data: st.DataObject) -> None:
 
 
 @EVERY_KIND
+@EXAMPLES
 @given(data=st.data())
 def test_a_document_has_the_members_of_its_kind_and_no_others(
     kind: ApprovalKind, data: st.DataObject
@@ -86,6 +90,7 @@ def test_an_unknown_kind_is_refused_and_shown_as_what_it_is() -> None:
     assert "does not know" in explanation("made.up", b"{}")[0]
 
 
+@EXAMPLES
 @given(st.dictionaries(st.text(max_size=8), st.integers(-(2**53), 2**53) | st.text(max_size=8), max_size=6))
 def test_one_plan_has_one_digest_however_it_is_written(plan: dict[str, Any]) -> None:
     try:

@@ -6,13 +6,25 @@ from uuid import UUID
 
 from rich.console import Console, RenderableType
 
+from intelgraph.cli.approval_keys import key_table
+from intelgraph.cli.approval_view import approval_for_people, approval_table, news_line
 from intelgraph.cli.load_quarantine import LoadQuarantine
 from intelgraph.cli.load_summary import LoadSummary
 from intelgraph.cli.loading import Destination, Loaded
 from intelgraph.cli.quarantine import entry_table
 from intelgraph.cli.tenants import tenant_table
 from intelgraph.cli.unreadable import Unreadable
-from intelgraph.client import QuarantineEntry, QuarantineState, Tenant, TenantLimits, TenantState, Totals
+from intelgraph.client import (
+    Approval,
+    ApprovalState,
+    ApproverKey,
+    QuarantineEntry,
+    QuarantineState,
+    Tenant,
+    TenantLimits,
+    TenantState,
+    Totals,
+)
 
 STREAM = "flights-20130101T000000Z-0badcafe"
 ENTRY = UUID(int=7)
@@ -84,3 +96,62 @@ def test_what_came_of_a_load() -> None:
     assert (
         f"14,776 records waited in quarantine already, see `intelgraph quarantine show ID` of {ENTRY}" in text
     )
+
+
+APPROVAL = Approval(
+    approval_id=ENTRY,
+    tenant="local",
+    platform=True,
+    origin="o",
+    kind="ledger.acknowledge_fork",
+    title="go on after a fork of the ledger",
+    document=b'{"origin":"\\u001b[2J"}',
+    digest=bytes(32),
+    plan=("The fork stays on record.",),
+    reason="the database was restored",
+    ticket="",
+    role="security-officer",
+    quorum=2,
+    missing=1,
+    requested_by="alice\x1b[31m@example.org",
+    requested_us=1_700_000_000_123_456,
+    expires_us=1_700_000_000_123_456,
+    state=ApprovalState.REQUESTED,
+    settled_by="",
+    settled_us=0,
+    superseded_by=None,
+    decisions=(),
+)
+
+
+def test_approvals() -> None:
+    head, first, kind, reason = lines(approval_table([APPROVAL]))
+    assert head.split() == ["approval,", "kind,", "reason", "asked", "by", "state", "has"]
+    assert first.split() == [str(ENTRY), r"alice\x1b[31m@example.org", "requested", "1", "of", "2"]
+    assert kind.strip() == "ledger.acknowledge_fork"
+    assert reason.strip() == "the database was restored"
+
+
+def test_what_a_terminal_would_act_upon_is_shown_as_its_code() -> None:
+    for shown in (
+        approval_for_people(APPROVAL),
+        approval_table([APPROVAL]),
+        news_line(APPROVAL, awaits=True),
+    ):
+        text = "".join(line.strip() for line in lines(shown))
+        assert "\x1b" not in text
+    people = " ".join(lines(approval_for_people(APPROVAL)))
+    assert r"alice\x1b[31m@example.org" in people
+    assert r'"origin": "\u001b[2J"' in people
+    assert "for the platform as a whole" in people
+    assert "0" * 64 in people
+
+
+def test_keys_of_approvers() -> None:
+    key = ApproverKey(
+        bytes(range(32)), "bob", "Ed25519", b"der", 1_700_000_000_123_456, 1, "carol", "lost it"
+    )
+    first, second, registered = lines(key_table([key]))[1:]
+    assert first.split()[0] + second.strip() == key.key_id.hex()
+    assert first.split()[1:] == ["bob", "Ed25519", "revoked", "by", "carol:", "lost", "it"]
+    assert registered.strip() == "2023-11-14T22:13:20.123456Z"

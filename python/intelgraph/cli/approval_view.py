@@ -174,15 +174,13 @@ def _remaining(approval: Approval) -> str:
 def approval_table(approvals: Iterable[Approval]) -> Table:
     """Approvals, one a row, within 80 columns; identifiers are whole, since they are there to be handed on."""
     table = Table(header_style="bold", box=None, collapse_padding=True, pad_edge=False)
-    table.add_column("approval, reason", min_width=36, overflow="fold")
-    table.add_column("kind", overflow="fold")
+    table.add_column("approval, kind, reason", min_width=36, overflow="fold")
     table.add_column("asked by", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("has", justify="right", no_wrap=True)
     for approval in approvals:
         table.add_row(
-            Text(f"{approval.approval_id}\n{printable(approval.reason)}"),
-            printable(approval.kind),
+            Text(f"{approval.approval_id}\n{printable(approval.kind)}\n{printable(approval.reason)}"),
             Text(printable(approval.requested_by)),
             Text(approval.state.name.lower(), style=_STYLES.get(approval.state, "")),
             f"{approval.quorum - approval.missing} of {approval.quorum}",
