@@ -557,7 +557,7 @@ def anchors(keystore: Keystore, tenant_id: bytes, dataset: str, rows: bytes) -> 
 
 def removed_ranges(tenant_id: bytes, leaves: bytes) -> bytes:
     """A COPY stream (tenant_id, last_seq, first_seq, nodes) of the ranges that removed rows make up, each row given as
-    `seq` and leaf (40 bytes together), in order. Raises CorruptData.
+    `seq` and leaf (40 bytes together), in any order. Raises CorruptData.
     """
 
 def merge_ranges(tenant_id: bytes, ranges: bytes) -> tuple[bytes, int, int, int]:

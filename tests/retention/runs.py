@@ -1,5 +1,6 @@
 """Runs of retention without a wire, on logs that were given an age."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from uuid import UUID
 
 import asyncpg
 
-from intelgraph.ingest.metrics import RECENT_COMMITS
 from intelgraph.operations.catalogue import Catalogue
 from intelgraph.operations.operation import Operation
 from intelgraph.operations.operations import Operations
@@ -45,7 +45,12 @@ class Runs:
         self.operations = Operations(world.database, self.catalogue, self.ledger)
 
     def runner(
-        self, *, after_step: AfterStep = lambda where: None, holder: str = "", lease_seconds: float = 15
+        self,
+        *,
+        after_step: AfterStep = lambda where: None,
+        holder: str = "",
+        lease_seconds: float = 15,
+        pace: Pace | None = None,
     ) -> Runner:
         """Another gateway's runner."""
         return Runner(
@@ -54,7 +59,7 @@ class Runs:
             self.world.registry,
             self.ledger,
             OperationSettings(lease_seconds=lease_seconds),
-            Pace(RECENT_COMMITS),
+            pace or Pace(deque()),
             holder=holder,
             after_step=after_step,
         )

@@ -1,13 +1,17 @@
 """A run that dies or is cancelled between any two things it does, is raced, or meets live traffic on its entities."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
 from intelgraph.errors import AlreadyExists
+from intelgraph.ingest.metrics import RECENT_COMMITS
 from intelgraph.operations.operation import OperationState
+from intelgraph.operations.pace import BASELINE_FEWEST, FEWEST, Pace
+from intelgraph.storage import change_log
 from intelgraph.storage.database import Database
 from intelgraph.temporal.entities import EntityName
 from intelgraph.tenants.registry import Tenant
@@ -185,3 +189,40 @@ async def test_ingest_of_the_same_entities_goes_on_exactly_once(
     assert isinstance(changes, list)
     assert len(changes) == CHANGES - DUE + accepted
     assert [seq for seq, *_ in changes] == list(range(DUE + 1, CHANGES + accepted + 1))
+
+
+async def test_it_yields_to_ingest_that_got_slower_and_shows_it(world: World, runs: Runs) -> None:
+    tenant, live = await an_aged_log(world, runs), await world.tenant()
+    RECENT_COMMITS.clear()
+
+    async def commits(count: int) -> None:
+        for _ in range(count):
+            await world.ingest(live, upsert({"id": "S", "at": next(times)}))
+
+    times = itertools.count(1)
+    pace = Pace(RECENT_COMMITS)
+    await commits(BASELINE_FEWEST + 5)
+    assert not await pace.give_way(_never), "ingest is as fast as ever"
+
+    async with world.database.write() as connection:
+        # As anything that slows commits down: somebody else holds the clock row.
+        await change_log.lock_clock(connection, live.tenant_id)
+        slowed = [asyncio.create_task(commits(1)) for _ in range(FEWEST + 3)]
+        await asyncio.sleep(1.0)
+    await asyncio.gather(*slowed)
+    operation = await runs.start(tenant)
+    runner = runs.runner(pace=pace)
+    held = await runner.claim()
+    assert held is not None
+    holding = asyncio.create_task(runner.hold(held))
+    shown = []
+    while not holding.done():
+        shown.append((await runs.operations.get(tenant, operation.operation_id)).yielding)
+        await asyncio.sleep(0.01)
+    await holding
+    assert True in shown
+    assert (await runs.ended(tenant, operation.operation_id)).yielding is False
+
+
+async def _never() -> None:
+    raise AssertionError("nothing is to be waited for")

@@ -133,3 +133,33 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", ()):
         yield from _nodes(child)
+
+
+def test_removing_reads_what_it_removes_and_little_more(store: Store, tenant: UUID) -> None:
+    entities = ENTITY_IDS[: 16 * 50]
+
+    async def remove() -> tuple[int, int]:
+        async with store.database.writer.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                await connection.execute("INSERT INTO dataset VALUES ($1, 1, 'd')", tenant)
+                await connection.execute(
+                    "INSERT INTO contract VALUES ($1, 1, 1, '1.0.0', '', sha256(''), $2)",
+                    tenant,
+                    b'{"retention": "ephemeral-7d"}',
+                )
+                removed = await connection.fetchval(
+                    "SELECT removed FROM retention_remove($1, 1, $2, $3)", tenant, entities, ROWS // 2 - 1
+                )
+                read = await connection.fetchval(
+                    "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables"
+                    " WHERE relname = 'entity_change_log'"
+                )
+            finally:
+                await transaction.rollback()
+        return removed, read
+
+    removed, read = store.run(remove())
+    assert removed == 50 * VERSIONS // 2
+    assert removed <= read <= 2 * 50 * VERSIONS

@@ -82,20 +82,26 @@ pub fn anchors(
     Ok(out)
 }
 
-/// A binary COPY stream of [`RANGE_COLUMNS`]: the removed rows of a tenant, each `seq` and leaf (40 bytes together),
-/// in order, as one range for those that follow each other.
+/// A binary COPY stream of [`RANGE_COLUMNS`]: the removed rows of a tenant, each `seq` and leaf (40 bytes together), in
+/// any order, as one range for those that follow each other.
 ///
 /// # Errors
-/// [`PipelineError::Unreadable`] if the bytes are not such rows in order.
+/// [`PipelineError::Unreadable`] if the bytes are not such rows, or one is there twice.
 pub fn removed_ranges(tenant: TenantId, leaves: &[u8]) -> Result<Vec<u8>, PipelineError> {
     let (rows, []) = leaves.as_chunks::<REMOVED_LEAF>() else {
         return Err(PipelineError::Unreadable { row: 0 });
     };
+    let mut rows: Vec<(u64, Hash)> = rows
+        .iter()
+        .map(|row| {
+            let (seq, leaf) = row.split_at(8);
+            let seq = u64::from_be_bytes(seq.try_into().unwrap_or_default());
+            (seq, leaf.try_into().unwrap_or_default())
+        })
+        .collect();
+    rows.sort_unstable_by_key(|(seq, _)| *seq);
     let mut ranges: Vec<Stretch> = Vec::new();
-    for (number, row) in rows.iter().enumerate() {
-        let (seq, leaf) = row.split_at(8);
-        let seq = u64::from_be_bytes(seq.try_into().unwrap_or_default());
-        let leaf: Hash = leaf.try_into().unwrap_or_default();
+    for (number, (seq, leaf)) in rows.iter().enumerate() {
         let index =
             seq.checked_sub(1).filter(|index| ranges.last().is_none_or(|range| range.end() <= *index));
         let index = index.ok_or(PipelineError::Unreadable { row: number as u32 })?;
@@ -103,7 +109,7 @@ pub fn removed_ranges(tenant: TenantId, leaves: &[u8]) -> Result<Vec<u8>, Pipeli
             ranges.push(Stretch::starting_at(index));
         }
         if let Some(range) = ranges.last_mut() {
-            range.push(leaf);
+            range.push(*leaf);
         }
     }
     Ok(copied(tenant, &ranges))

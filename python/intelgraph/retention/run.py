@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
 
-BATCH_CHANGES: Final = 1000
+BATCH_CHANGES: Final = 500
 """Changes that one transaction removes: some tens of milliseconds, for which ingest of the tenant waits."""
 SCAN_CHANGES: Final = 10_000
 COUNT_CHANGES: Final = 200_000

@@ -141,16 +141,23 @@ $cut$;
 -- sooner than its contract says, and nothing that is held. These functions are the owner's, who is bound by row-level
 -- security, so each names the tenant first.
 
+-- Both go entity by entity, or entry by entry: a statement that joins what is to go with its table may take the table
+-- for the outer side, and read all of the tenant, where there are no statistics yet.
+
 -- Removes the changes of some entities (16 bytes each) up to `until`, once the kept versions that lean on them have got
--- the snapshots that wait. Gives the leaves of what is gone, each after its seq (40 bytes together), in order. Under
+-- the snapshots that wait. Gives the leaves of what is gone, each after its seq (40 bytes together), in no order. Under
 -- the tenant's clock row.
 CREATE FUNCTION retention_remove(
   tenant uuid, dataset int, entities bytea, until bigint, OUT removed bigint, OUT anchored bigint, OUT leaves bytea
 ) LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET enable_mergejoin = off SET enable_hashjoin = off
+SET search_path = public, pg_temp
 AS $remove$
 DECLARE
   cut timestamptz;
+  anchor record;
+  entity uuid;
+  gone record;
+  parts bytea[] := '{}';
   batch bigint;
 BEGIN
   PERFORM set_config('intelgraph.tenant', tenant::text, true);
@@ -159,38 +166,48 @@ BEGIN
     RAISE EXCEPTION 'the dataset is held' USING ERRCODE = 'IG003';
   END IF;
 
-  WITH anchor AS MATERIALIZED (
-    SELECT log.seq, log.entity_id, log.valid_at, log.since_base, waiting.snapshot, (
-      SELECT base.seq FROM entity_change_log AS base
-      WHERE base.tenant_id = tenant AND base.entity_id = log.entity_id AND base.dataset_id = dataset
-        AND base.op <= 3 AND base.since_base = 0 AND (base.valid_at, base.seq) > (log.valid_at, log.seq)
-      ORDER BY base.valid_at, base.seq LIMIT 1
-    ) AS next_base
-    FROM anchor_waiting AS waiting
-    JOIN entity_change_log AS log ON log.tenant_id = tenant AND log.seq = waiting.seq
-    WHERE waiting.tenant_id = tenant AND log.dataset_id = dataset AND log.seq > until
-  )
-  UPDATE entity_change_log AS log
-  SET since_base = log.since_base - anchor.since_base,
-    snapshot = CASE WHEN log.seq = anchor.seq THEN anchor.snapshot END
-  FROM anchor
-  WHERE log.tenant_id = tenant AND log.entity_id = anchor.entity_id AND log.dataset_id = dataset AND log.op <= 3
-    AND (log.valid_at, log.seq) >= (anchor.valid_at, anchor.seq)
-    AND (anchor.next_base IS NULL OR log.seq < anchor.next_base);
+  anchored := 0;
+  FOR anchor IN
+    SELECT log.*, waiting.snapshot AS waits FROM anchor_waiting AS waiting
+    CROSS JOIN LATERAL (
+      SELECT kept.seq, kept.entity_id, kept.valid_at, kept.since_base FROM entity_change_log AS kept
+      WHERE kept.tenant_id = tenant AND kept.seq = waiting.seq AND kept.dataset_id = dataset AND kept.seq > until
+      OFFSET 0
+    ) AS log
+    WHERE waiting.tenant_id = tenant
+  LOOP
+    -- The rows up to the next base count from here on.
+    UPDATE entity_change_log AS log
+    SET since_base = log.since_base - anchor.since_base,
+      snapshot = CASE WHEN log.seq = anchor.seq THEN anchor.waits END
+    WHERE log.tenant_id = tenant AND log.entity_id = anchor.entity_id AND log.dataset_id = dataset AND log.op <= 3
+      AND (log.valid_at, log.seq) >= (anchor.valid_at, anchor.seq)
+      AND log.seq < coalesce((
+        SELECT base.seq FROM entity_change_log AS base
+        WHERE base.tenant_id = tenant AND base.entity_id = anchor.entity_id AND base.dataset_id = dataset
+          AND base.op <= 3 AND base.since_base = 0 AND (base.valid_at, base.seq) > (anchor.valid_at, anchor.seq)
+        ORDER BY base.valid_at, base.seq LIMIT 1
+      ), 9223372036854775807);
+    anchored := anchored + 1;
+  END LOOP;
   DELETE FROM anchor_waiting AS waiting WHERE waiting.tenant_id = tenant;
-  GET DIAGNOSTICS anchored = ROW_COUNT;
 
-  WITH entity AS MATERIALIZED (
-    SELECT encode(substring(entities FROM 16 * i + 1 FOR 16), 'hex')::uuid AS entity_id
+  removed := 0;
+  FOR entity IN
+    SELECT encode(substring(entities FROM 16 * i + 1 FOR 16), 'hex')::uuid
     FROM generate_series(0, octet_length(entities) / 16 - 1) AS i
-  ), gone AS (
-    DELETE FROM entity_change_log AS log USING entity
-    WHERE log.tenant_id = tenant AND log.entity_id = entity.entity_id AND log.dataset_id = dataset
-      AND log.seq <= until AND log.recorded < cut
-    RETURNING log.seq, log.leaf
-  )
-  SELECT count(*), coalesce(string_agg(int8send(seq) || leaf, ''::bytea ORDER BY seq), '') INTO removed, leaves
-  FROM gone;
+  LOOP
+    WITH row_gone AS (
+      DELETE FROM entity_change_log AS log
+      WHERE log.tenant_id = tenant AND log.entity_id = entity AND log.dataset_id = dataset
+        AND log.seq <= until AND log.recorded < cut
+      RETURNING log.seq, log.leaf
+    )
+    SELECT count(*) AS changes, string_agg(int8send(seq) || leaf, ''::bytea) AS leaves INTO gone FROM row_gone;
+    removed := removed + gone.changes;
+    parts := parts || gone.leaves;
+  END LOOP;
+  SELECT coalesce(string_agg(part, ''::bytea), '') INTO leaves FROM unnest(parts) AS part;
 
   UPDATE tenant_clock AS clock SET retained = retained + 1 WHERE clock.tenant_id = tenant
   RETURNING retained INTO batch;
@@ -208,10 +225,11 @@ $remove$;
 CREATE FUNCTION retention_remove_quarantine(
   tenant uuid, dataset int, before timestamptz, most int, OUT entries bigint, OUT records bigint
 ) LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET enable_mergejoin = off SET enable_hashjoin = off
+SET search_path = public, pg_temp
 AS $remove$
 DECLARE
   cut timestamptz;
+  oldest record;
 BEGIN
   PERFORM set_config('intelgraph.tenant', tenant::text, true);
   cut := retention_cut(tenant, dataset);
@@ -219,25 +237,21 @@ BEGIN
     RAISE EXCEPTION 'the dataset is held' USING ERRCODE = 'IG003';
   END IF;
 
-  WITH oldest AS MATERIALIZED (
-    SELECT entry.quarantine_id, entry.records,
-      sum(entry.records) OVER (ORDER BY entry.recorded, entry.quarantine_id) - entry.records AS records_before
-    FROM (
-      SELECT * FROM quarantine AS entry
-      WHERE entry.tenant_id = tenant AND entry.recorded < least(before, cut) AND entry.dataset_id = dataset
-      ORDER BY entry.recorded, entry.quarantine_id LIMIT most
-    ) AS entry
-  ), due AS MATERIALIZED (
-    SELECT quarantine_id FROM oldest WHERE records_before < most
-  ), gone AS (
-    DELETE FROM quarantine_record AS record USING due
-    WHERE record.tenant_id = tenant AND record.quarantine_id = due.quarantine_id
-  ), gone_entries AS (
-    DELETE FROM quarantine AS entry USING due
-    WHERE entry.tenant_id = tenant AND entry.quarantine_id = due.quarantine_id
-    RETURNING entry.records
-  )
-  SELECT count(*), coalesce(sum(gone_entries.records), 0) INTO entries, records FROM gone_entries;
+  entries := 0;
+  records := 0;
+  FOR oldest IN
+    SELECT entry.quarantine_id, entry.records FROM quarantine AS entry
+    WHERE entry.tenant_id = tenant AND entry.recorded < least(before, cut) AND entry.dataset_id = dataset
+    ORDER BY entry.recorded, entry.quarantine_id LIMIT most
+  LOOP
+    DELETE FROM quarantine_record AS record
+    WHERE record.tenant_id = tenant AND record.quarantine_id = oldest.quarantine_id;
+    DELETE FROM quarantine AS entry
+    WHERE entry.tenant_id = tenant AND entry.quarantine_id = oldest.quarantine_id;
+    entries := entries + 1;
+    records := records + oldest.records;
+    EXIT WHEN records >= most;
+  END LOOP;
 
   UPDATE tenant_clock AS clock SET quarantined = quarantined - retention_remove_quarantine.records
   WHERE clock.tenant_id = tenant;
