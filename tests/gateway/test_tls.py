@@ -121,6 +121,7 @@ async def test_certificate_is_an_identity(authority: Authority, server_certifica
         assert identity.subject == "ada"
         assert identity.roles == {"analyst", "auditor"}
         assert identity.method == "mtls"
+        assert identity.machine
         expires = x509.load_pem_x509_certificate(client.pem).not_valid_after_utc.timestamp()
         assert identity.expires_at == expires
 

@@ -54,6 +54,22 @@ async def test_every_algorithm_holds(verifier: TokenVerifier, issuer: TokenIssue
 
 
 @pytest.mark.parametrize(
+    ("claims", "machine"),
+    [
+        ({}, False),
+        ({"client_id": "console"}, False),
+        ({"client_id": "ada"}, True),
+        ({"client_id": ["ada"]}, False),
+        ({"sub": "nightly-export", "client_id": "nightly-export"}, True),
+    ],
+)
+async def test_a_token_that_a_program_got_for_itself_is_a_machines(
+    verifier: TokenVerifier, issuer: TokenIssuer, claims: dict[str, Any], machine: bool
+) -> None:
+    assert (await verifier.verify(issuer.mint(**claims))).machine is machine
+
+
+@pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"exp": int(time.time()) - 3600}, "TOKEN_EXPIRED"),

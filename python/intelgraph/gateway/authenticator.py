@@ -67,6 +67,7 @@ class Authenticator:
             expires_at=certificate.expires_at,
             method="mtls",
             platform=certificate.tenant == self.platform_tenant,
+            machine=True,
         )
 
     async def verify_token(self, raw: str) -> Identity:
@@ -85,6 +86,7 @@ class Authenticator:
             expires_at=claims.expires_at,
             method="jwt",
             platform=claims.tenant == self.platform_tenant,
+            machine=claims.machine,
         )
 
     async def served(self, name: str) -> Tenant:

@@ -14,7 +14,8 @@ class Identity:
     """A caller whose token or certificate holds, and whose tenant is served.
 
     `expires_at` is in seconds since the Unix epoch: of a token with the clock leeway, of a certificate its
-    notAfter. `platform` says that the tenant is the one that administers the gateway.
+    notAfter. `platform` says that the tenant is the one that administers the gateway, `machine` that no person
+    stands behind the call, as far as the token or certificate tells.
     """
 
     tenant: Tenant
@@ -23,6 +24,7 @@ class Identity:
     expires_at: float
     method: Literal["jwt", "mtls"]
     platform: bool = False
+    machine: bool = False
 
     @property
     def actor(self) -> Actor:
