@@ -1,3 +1,3 @@
 """Fixtures of the whole test suite; each real part has a module in `tests/parts/`."""
 
-pytest_plugins = ("tests.parts.postgres", "tests.parts.ledger")
+pytest_plugins = ("tests.parts.postgres", "tests.parts.ledger", "tests.parts.opa")

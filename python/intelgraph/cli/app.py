@@ -31,6 +31,7 @@ VERBS: Final = {
     "tenants": "intelgraph.cli.tenants",
     "log": "intelgraph.cli.log",
     "ledger": "intelgraph.cli.ledger",
+    "policy": "intelgraph.cli.policy",
 }
 """The module of each verb, in the order of the help."""
 

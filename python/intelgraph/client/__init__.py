@@ -16,6 +16,14 @@ from intelgraph.client.failures import DeadlineExceeded, Unimplemented, UnknownE
 from intelgraph.client.frames import Delete, Record
 from intelgraph.client.ledger import LedgerCheckpoint, LedgerEntry, LedgerEntryState, LedgerProof
 from intelgraph.client.outcomes import Outcome, Outcomes, OutcomeStatus, Totals
+from intelgraph.client.policies import (
+    Policy,
+    PolicyDenial,
+    PolicyExplanation,
+    PolicyModule,
+    PolicyRevision,
+    PutPolicy,
+)
 from intelgraph.client.quarantine import QuarantineDetail, QuarantinedRecord, QuarantineEntry, QuarantineState
 from intelgraph.client.retry import RetryPolicy
 from intelgraph.client.stream import RecordStream
@@ -48,7 +56,13 @@ __all__ = [
     "Outcome",
     "OutcomeStatus",
     "Outcomes",
+    "Policy",
+    "PolicyDenial",
+    "PolicyExplanation",
+    "PolicyModule",
+    "PolicyRevision",
     "Published",
+    "PutPolicy",
     "QuarantineDetail",
     "QuarantineEntry",
     "QuarantineState",

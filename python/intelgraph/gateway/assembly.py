@@ -22,19 +22,32 @@ from intelgraph.gateway.envelope_service import EnvelopeService
 from intelgraph.gateway.ingest_service import IngestService
 from intelgraph.gateway.ledger_service import LedgerParts, LedgerService
 from intelgraph.gateway.local_identity import LocalIssuer
+from intelgraph.gateway.permissions import Permissions
+from intelgraph.gateway.policy_service import PolicyParts, PolicyService
 from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.server import Parts, Service
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
 from intelgraph.gateway.tenant_service import TenantService
 from intelgraph.gateway.token_keys import KeyFile, KeyUrl, TokenKeys
 from intelgraph.gateway.tokens import TokenVerifier
-from intelgraph.gateway.v1 import contract_pb2_grpc, ledger_pb2_grpc, quarantine_pb2_grpc, tenant_pb2_grpc
+from intelgraph.gateway.v1 import (
+    contract_pb2_grpc,
+    ledger_pb2_grpc,
+    policy_pb2_grpc,
+    quarantine_pb2_grpc,
+    tenant_pb2_grpc,
+)
 from intelgraph.http.log_files import log_route
 from intelgraph.ingest.intake import Intake
 from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.policy.decisions import Decisions
+from intelgraph.policy.expendable import ExpendableThreads
+from intelgraph.policy.platform import platform_bundle
+from intelgraph.policy.store import RulesStore
+from intelgraph.policy.watch import RulesWatch
 from intelgraph.provenance.anchors import Anchors
 from intelgraph.provenance.checkpoints import CheckpointSigner
 from intelgraph.provenance.entries import EntryReader
@@ -69,6 +82,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 _sequencing(settings, database, core) as directory,
                 recorded_life(core.ledger, database, settings.digest()),
                 TenantRegistry(database, core.ledger) as tenants,
+                _deciding(database, core) as policy,
             ):
                 await tenants.ensure(settings.platform_tenant)
                 authenticator = Authenticator(
@@ -79,10 +93,12 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 )
                 yield Parts(
                     authenticator=authenticator,
+                    permissions=Permissions(policy.decisions, policy.watch),
                     services=[
                         *_services(tenants, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator),
                         _ledger_service(settings, database, core, directory, tenants),
+                        _policy_service(policy),
                     ],
                     checks={"postgres": partial(_use, database)},
                     routes=[log_route(directory.read, LogDirectory.is_path)],
@@ -105,6 +121,24 @@ async def _sequencing(settings: Settings, database: Database, core: "_Core") -> 
         anchoring.cancel()
         await asyncio.gather(anchoring, return_exceptions=True)
         await sequencer.stop()
+
+
+@asynccontextmanager
+async def _deciding(database: Database, core: "_Core") -> AsyncIterator[PolicyParts]:
+    """Decisions by the rules in force, for as long as the block runs."""
+    platform, threads = platform_bundle(), ExpendableThreads()
+    decisions = Decisions(platform, threads)
+    async with RulesWatch(database, decisions, platform, threads) as watch:
+        store = RulesStore(database, core.ledger)
+        yield PolicyParts(platform, store, decisions, watch, threads=ExpendableThreads())
+
+
+def _policy_service(parts: PolicyParts) -> Service:
+    service = PolicyService(parts)
+    return Service(
+        "intelgraph.gateway.v1.PolicyService",
+        lambda server: policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server),
+    )
 
 
 def _ledger_service(

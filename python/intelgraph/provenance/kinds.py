@@ -213,6 +213,22 @@ class ForkAcknowledged(Facts):
     reason: str
 
 
+# -- flags and policy: 110 to 129 --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged(Facts):
+    """A tenant put rules in force, or removed them."""
+
+    KIND: ClassVar[str] = "policy.changed"
+    NUMBER: ClassVar[int] = 120
+    version: int
+    revision: str
+    """SHA-256 of the modules as they are stored, hexadecimal."""
+    files: tuple[str, ...]
+    """None where the rules were removed."""
+
+
 def _by_number() -> Mapping[int, type[Facts]]:
     here = [each for each in globals().values() if isinstance(each, type) and issubclass(each, Facts)]
     kinds = [each for each in here if each is not Facts]

@@ -40,8 +40,9 @@ test_undefined_is_denied if {
 
 test_across_tenants_is_for_the_platform if {
 	every permission in data.intelgraph.roles.across_tenants {
-		reason(asked(permission, {"roles": ["operator"]})) == "PLATFORM_TENANT_ONLY"
-		allowed(asked(permission, {"roles": ["operator"], "platform": true}))
+		roles := data.intelgraph.roles.granted_by[permission]
+		reason(asked(permission, {"roles": roles})) == "PLATFORM_TENANT_ONLY"
+		allowed(asked(permission, {"roles": roles, "platform": true}))
 	}
 }
 

@@ -10,6 +10,10 @@ granted_by := {
 	"envelope.decrypt": {"service"},
 	"envelope.encrypt": {"service"},
 	"ingest.write": {"connector"},
+	"ledger.cosign": {"operator"},
+	"ledger.erase": {"security-officer"},
+	"ledger.prove": {"connector", "service", "analyst", "security-officer", "auditor", "operator"},
+	"ledger.read": {"security-officer", "auditor", "operator"},
 	"metrics.read": {"auditor", "operator"},
 	"policy.read": {"security-officer", "auditor"},
 	"policy.write": {"security-officer"},
@@ -22,7 +26,14 @@ granted_by := {
 names := {"connector", "service", "analyst", "security-officer", "auditor", "operator", "playbook"}
 
 # Permissions whose use shows or changes what is not the caller's tenant's: the platform tenant's only.
-across_tenants := {"channelz.read", "metrics.read", "tenant.read", "tenant.write"}
+across_tenants := {
+	"channelz.read",
+	"ledger.cosign",
+	"ledger.erase",
+	"metrics.read",
+	"tenant.read",
+	"tenant.write",
+}
 
 # Permissions that a tenant's own rules cannot take away.
 beyond_tenant_rules := {"policy.read", "policy.write"}
