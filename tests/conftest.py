@@ -1,3 +1,8 @@
 """Fixtures of the whole test suite; each real part has a module in `tests/parts/`."""
 
-pytest_plugins = ("tests.parts.postgres", "tests.parts.ledger", "tests.parts.verify_tool")
+pytest_plugins = (
+    "tests.parts.postgres",
+    "tests.parts.ledger",
+    "tests.parts.opa",
+    "tests.parts.verify_tool",
+)

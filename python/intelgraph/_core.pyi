@@ -3,7 +3,7 @@
 What the core refuses is a CoreError: `args` are the message and the reason, UPPER_SNAKE.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, final
 
 __all__ = [
@@ -32,6 +32,11 @@ __all__ = [
     "NotActive",
     "PendingDek",
     "PendingIndexKey",
+    "PolicyBundle",
+    "PolicyDecider",
+    "PolicyDecision",
+    "PolicyError",
+    "PolicyQuestion",
     "Prepared",
     "SealReservation",
     "Secret",
@@ -465,6 +470,90 @@ class StaleGroup(CoreError):
 
 class ContractError(CoreError):
     """A contract document was refused. The third of `args` lists its faults as (pointer, rule, fix)."""
+
+# -- permissions: crates/py/src/policy.rs
+
+class PolicyError(CoreError):
+    """A policy was refused. The third of `args` lists its faults as (file, line, rule, problem, fix); line 0 means the
+    file as a whole.
+    """
+
+@final
+class PolicyBundle:
+    """Rego modules that compile and hold their own tests; immutable, shared between threads."""
+
+    @staticmethod
+    def load(files: Sequence[tuple[str, str]]) -> PolicyBundle:
+        """The platform's bundle, from names and texts of its files. Raises PolicyError."""
+    def with_tenant_rules(self, tenant: str, files: Sequence[tuple[str, str]]) -> PolicyBundle:
+        """The same with a tenant's rules beside it, whose own tests hold. May take seconds. Raises PolicyError."""
+    def closed(self, tenant: str) -> PolicyBundle:
+        """The same for a tenant whose rules cannot be used: all is denied to it that rules could deny."""
+    @property
+    def revision(self) -> str:
+        """SHA-256 of the exact files, hexadecimal."""
+    @property
+    def tests(self) -> list[str]:
+        """Paths of the tests that hold."""
+    def value_of(self, rule: str) -> bytes | None:
+        """What a rule, such as `data.intelgraph.roles.names`, says without any input, as JSON."""
+    def places_of(self, denial: str) -> list[tuple[str, int]]:
+        """File and line of the rules that deny with this text."""
+    def explain(self, question: PolicyQuestion) -> bytes:
+        """`{"granted_by": [roles], "denials": [texts]}`. Raises CoreError, which says where a rule failed."""
+
+@final
+class PolicyQuestion:
+    """Who wants to do what, to what. What the request does not name is None."""
+
+    def __new__(
+        cls,
+        permission: str,
+        *,
+        tenant: str,
+        subject: str,
+        roles: Collection[str],
+        attributes: Mapping[str, str],
+        machine: bool,
+        platform: bool,
+        resource_tenant: str | None = None,
+        dataset: str | None = None,
+    ) -> PolicyQuestion: ...
+
+@final
+class PolicyDecision:
+    """The answer to a question, of one revision."""
+
+    @property
+    def allow(self) -> bool: ...
+    @property
+    def reason(self) -> str:
+        """Empty where it is allowed, else PERMISSION_DENIED, PLATFORM_TENANT_ONLY, TENANT_MISMATCH, TENANT_RULE,
+        UNDEFINED or FAILED.
+        """
+    @property
+    def revision(self) -> str: ...
+    @property
+    def cached(self) -> bool:
+        """Whether it was remembered."""
+    @property
+    def fault(self) -> str | None:
+        """Where a rule failed and how, without any value of the question."""
+
+@final
+class PolicyDecider:
+    """The decisions of one process."""
+
+    def __new__(cls, bundle: PolicyBundle) -> PolicyDecider:
+        """Decides by the platform's bundle, for tenants that have no other."""
+    def install(self, tenant: str, bundle: PolicyBundle | None) -> None:
+        """Decides by `bundle` for a tenant from now on; None takes the platform's."""
+    def bundle_of(self, tenant: str) -> tuple[PolicyBundle, bool]:
+        """The bundle that decides for a tenant, and whether rules of its own are in it."""
+    def recall(self, question: PolicyQuestion) -> PolicyDecision | None:
+        """The decision, if it is remembered: some microseconds."""
+    def decide(self, question: PolicyQuestion) -> PolicyDecision:
+        """The decision. Never fails: what fails is denied."""
 
 # -- reading: crates/py/src/read.rs. Rows are answers of storage.change_log: eleven fields each, in COPY format.
 

@@ -9,12 +9,14 @@ import pytest
 
 from intelgraph.approvals.waiting import Waiting
 from intelgraph.errors import IntelGraphError, InvalidArgument, PermissionDenied
-from intelgraph.gateway import permissions
-from intelgraph.gateway.approval_service import ApprovalService
-from intelgraph.gateway.identity import Identity, current_identity
+from intelgraph.gateway.approval_service import APPROVE_AS_MACHINE, ApprovalService
+from intelgraph.gateway.identity import Identity
+from intelgraph.gateway.permissions import Permissions
 from intelgraph.gateway.v1 import approval_pb2
+from intelgraph.policy.platform import granted_by
 from intelgraph.tenants.registry import Tenant
 from tests.approvals.world import OFFICER, PLAN, World
+from tests.parts.policy import let_in
 
 CONTEXT: Any = None  # the handlers do not look at it
 DOCUMENT = json.dumps(PLAN).encode()
@@ -30,7 +32,7 @@ def service(world: World) -> ApprovalService:
 
 def call_as(tenant: Tenant, subject: str, *roles: str, machine: bool = False) -> None:
     identity = Identity(tenant, subject, frozenset(roles or (OFFICER,)), float("inf"), "jwt", machine=machine)
-    current_identity.set(identity)
+    let_in(identity, "approval.approve")
 
 
 async def requested(service: ApprovalService, world: World, by: str = "alice") -> approval_pb2.Approval:
@@ -90,20 +92,24 @@ async def test_a_machine_decides_nothing_unless_policy_says_so(
     ):
         with pytest.raises(PermissionDenied) as caught:
             await act
-        assert caught.value.metadata == {"permission": permissions.APPROVE_AS_MACHINE}
+        assert caught.value.metadata == {"permission": APPROVE_AS_MACHINE}
     # It may ask, and it may look.
     await service.RequestApproval(REQUEST, CONTEXT)
     await service.ListApprovals(approval_pb2.ListApprovalsRequest(), CONTEXT)
 
-    roles = {**permissions.ROLES, "trusted-machine": frozenset({permissions.APPROVE_AS_MACHINE})}
-    monkeypatch.setattr(permissions, "ROLES", roles)
-    call_as(world.tenant, "robot", OFFICER, "trusted-machine", machine=True)
+    # A policy that lets it: another bundle than the default one.
+    async def allowed(
+        self: Permissions, identity: Identity, permission: str, resource: object = None
+    ) -> None:
+        assert (identity.subject, permission) == ("robot", APPROVE_AS_MACHINE)
+
+    monkeypatch.setattr(Permissions, "require", allowed)
     approved = await service.Approve(approve, CONTEXT)
     assert approved.approval.decisions[0].machine
 
 
 def test_no_role_lets_a_machine_decide() -> None:
-    assert not any(permissions.APPROVE_AS_MACHINE in granted for granted in permissions.ROLES.values())
+    assert not granted_by().get(APPROVE_AS_MACHINE)
 
 
 async def test_pages_and_filters(service: ApprovalService, world: World) -> None:

@@ -80,7 +80,7 @@ printf '%s\\n' "$shown"
 def run_session(gateway: GatewayProcess, directory: Path, session: str) -> str:
     """What a reader sees who pastes the session into a shell; the first command that fails ends it."""
     command = directory / "bin" / "intelgraph"
-    command.parent.mkdir()
+    command.parent.mkdir(parents=True)
     command.write_text(INTELGRAPH)
     command.chmod(0o755)
     environment = os.environ | {
@@ -109,6 +109,14 @@ def test_the_session_of_the_readme_runs(gateway: GatewayProcess, tmp_path: Path)
     (session,) = [block for block in snippets("README.md", "sh") if "contract put" in block]
     (tmp_path / "contracts").symlink_to(ROOT / "contracts")
     assert "Endeavor Air Inc." in run_session(gateway, tmp_path, session)
+
+
+def test_the_session_of_the_policy_guide_runs(gateway: GatewayProcess, tmp_path: Path) -> None:
+    first, second = snippets("policy.md", "sh")
+    assert "version 1 in force; 3 tests hold" in run_session(gateway, tmp_path, first)
+    shown = run_session(gateway, tmp_path / "second", second)
+    assert "allowed" in shown
+    assert "(removed)" in shown
 
 
 def test_the_session_of_the_contracts_guide_runs(gateway: GatewayProcess, tmp_path: Path) -> None:

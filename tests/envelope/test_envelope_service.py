@@ -15,6 +15,7 @@ from intelgraph.gateway.v1 import envelope_pb2
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.tenants.registry import Tenant
+from tests.parts.policy import let_in
 from tests.parts.postgres import fresh_database
 from tests.storage.naive_log import create_tenant
 from tests.temporal.world import World, running, upsert
@@ -46,7 +47,7 @@ class Caller:
         request = envelope_pb2.EncryptRequest(
             context=context, plaintexts=plaintexts, inline_wrapped_key=inline, tenant=tenant
         )
-        current_identity.set(self._identity)
+        let_in(self._identity, "envelope.encrypt")
         answer = await self._service.encrypt(request.SerializeToString(), CONTEXT)
         return list(envelope_pb2.EncryptResponse.FromString(answer).envelopes)
 
@@ -55,7 +56,7 @@ class Caller:
     ) -> list[bytes | str]:
         """The plaintexts; for what does not open, the reason."""
         request = envelope_pb2.DecryptRequest(context=context, envelopes=envelopes, tenant=tenant)
-        current_identity.set(self._identity)
+        let_in(self._identity, "envelope.decrypt")
         answer = await self._service.decrypt(request.SerializeToString(), CONTEXT)
         results = envelope_pb2.DecryptResponse.FromString(answer).results
         return [

@@ -14,12 +14,14 @@ from google.rpc import error_details_pb2, status_pb2
 from intelgraph.errors import PermissionDenied
 from intelgraph.gateway.authenticator import Authenticator
 from intelgraph.gateway.identity import Identity, current_identity
+from intelgraph.gateway.permissions import Permissions
 from intelgraph.gateway.server import GatewayServer, Parts, Service
 from intelgraph.gateway.settings import Settings, load_settings
 from intelgraph.gateway.tokens import TokenVerifier
 from intelgraph.gateway.v1 import entity_pb2
 from intelgraph.tenants.limits import TenantLimits
 from intelgraph.tenants.registry import Tenant, TenantState
+from tests.parts.policy import make_permissions
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 RawUnary: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
@@ -122,6 +124,7 @@ class Served:
     server: GatewayServer
     directory: Directory
     entities: Entities
+    permissions: Permissions
     drained: list[str] = field(default_factory=list)
 
     @property
@@ -143,6 +146,7 @@ async def serving(
         | dict(flags or {})
     )
     directory, entities = Directory(*(names or ("acme", "other", "platform"))), Entities()
+    permissions = make_permissions()
     drained: list[str] = []
 
     async def drain() -> None:
@@ -150,6 +154,7 @@ async def serving(
 
     parts = Parts(
         authenticator=Authenticator(directory, tokens, settings.tls.trust_domain, settings.platform_tenant),
+        permissions=permissions,
         services=[
             Service(
                 _ENTITIES,
@@ -161,7 +166,7 @@ async def serving(
     server = GatewayServer(settings, parts)
     try:
         await server.start()
-        yield Served(settings, server, directory, entities, drained)
+        yield Served(settings, server, directory, entities, permissions, drained)
     finally:
         await server.stop()
 

@@ -62,7 +62,7 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 23
+        assert len(rows) == 24
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
@@ -118,6 +118,8 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "UPDATE contract SET document = ''",
         "DELETE FROM contract",
         "DELETE FROM tenant",
+        "DELETE FROM tenant_policy",
+        "UPDATE tenant_policy SET modules = '[]'",
         "DELETE FROM data_key",
         "DROP TABLE entity_change_log",
         "ALTER TABLE entity_change_log DISABLE ROW LEVEL SECURITY",
@@ -283,6 +285,7 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             ("INSERT INTO retention_mark VALUES ($1, 1, 1)", ()),
             ("INSERT INTO anchor_waiting VALUES ($1, 1, '')", ()),
             ("INSERT INTO flag_setting VALUES ($1, 'contracts', false, NULL, now(), 'p')", ()),
+            ("INSERT INTO tenant_policy VALUES ($1, 1, '[]', sha256('[]'), 'active', 'ada')", ()),
             (_OUTBOX, (bytes(64),)),
             (_ENTRY, (bytes(64), next(_indexes))),
         ):

@@ -23,6 +23,7 @@ from intelgraph.tenants.registry import Tenant
 from tests.gateway.served import bearer, refusal_of
 from tests.gateway.token_issuer import TokenIssuer
 from tests.parts.ledger import TESTER
+from tests.parts.policy import make_permissions
 from tests.temporal.world import World, upsert
 
 EWR = entity_pb2.EntityRef(dataset="stations", key=b'"EWR"')
@@ -63,7 +64,7 @@ async def wire(world: World, tenant: Tenant, tmp_path: Path) -> AsyncIterator[Wi
             EntityService(world.entities, feed).service(),
             EnvelopeService(world.keystore, world.keys).service(),
         ]
-        server = GatewayServer(settings, Parts(authenticator, services))
+        server = GatewayServer(settings, Parts(authenticator, make_permissions(), services))
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:

@@ -5,6 +5,7 @@ use intelgraph_envelope::EnvelopeError;
 use intelgraph_json::ParseError;
 use intelgraph_ledger::LedgerError;
 use intelgraph_pipeline::{PipelineError, RequestError, wire::WireError};
+use intelgraph_policy::Faults;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -58,6 +59,13 @@ create_exception!(
     ContractError,
     CoreError,
     "A contract document was refused. A third argument lists its faults as (pointer, rule, fix)."
+);
+
+create_exception!(
+    intelgraph._core,
+    PolicyError,
+    CoreError,
+    "A policy was refused. A third argument lists its faults as (file, line, rule, problem, fix)."
 );
 
 /// Makes the exception for a pipeline's error.
@@ -138,6 +146,19 @@ pub fn of_contract(errors: &ContractErrors) -> PyErr {
     let message = errors.to_string();
     Python::attach(|py| match PyTuple::new(py, faults) {
         Ok(faults) => ContractError::new_err((message, "CONTRACT_INVALID", faults.unbind())),
+        Err(error) => error,
+    })
+}
+
+/// Makes the exception for a refused policy.
+pub fn of_policy(faults: &Faults) -> PyErr {
+    let listed: Vec<_> = faults
+        .iter()
+        .map(|fault| (fault.file.clone(), fault.line, fault.rule, fault.problem.clone(), fault.fix))
+        .collect();
+    let message = faults.to_string();
+    Python::attach(|py| match PyTuple::new(py, listed) {
+        Ok(listed) => PolicyError::new_err((message, "POLICY_INVALID", listed.unbind())),
         Err(error) => error,
     })
 }

@@ -12,6 +12,7 @@ mod keyring;
 mod keystore;
 mod ledger;
 mod ledger_entries;
+mod policy;
 mod read;
 mod retention;
 mod tick;
@@ -29,7 +30,7 @@ mod _core {
     #[pymodule_export]
     use crate::error::{
         ContractError, CoreError, CorruptData, EntityKeyInvalid, InvalidFrame, InvalidRequest,
-        KeyUnavailable, NotActive, StaleGroup,
+        KeyUnavailable, NotActive, PolicyError, StaleGroup,
     };
     #[pymodule_export]
     use crate::frame::decode_frame;
@@ -51,6 +52,8 @@ mod _core {
         check_ledger_entries, keys_of_ledger_entries, ledger_subject_tag, open_ledger_entry,
         seal_ledger_entries,
     };
+    #[pymodule_export]
+    use crate::policy::{PolicyBundle, PolicyDecider, PolicyDecision, PolicyQuestion};
     #[pymodule_export]
     use crate::read::{
         Catalogue, LogCheck, LogReader, entity_id, keys_of_rows, keys_of_values, open_quarantine,

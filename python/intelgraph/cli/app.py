@@ -35,6 +35,7 @@ VERBS: Final = {
     "ledger": "intelgraph.cli.ledger",
     "operations": "intelgraph.cli.operations",
     "retention": "intelgraph.cli.retention",
+    "policy": "intelgraph.cli.policy",
 }
 """The module of each verb, in the order of the help."""
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from intelgraph.cli.attributes import name_and_value
 from intelgraph.cli.invocation import invocation
 
 app = typer.Typer()
@@ -24,6 +25,9 @@ def token(
         str | None, typer.Option(help="Who is to be seen as the caller; by default as --as says.")
     ] = None,
     audience: Annotated[str, typer.Option(help="The gateway's setting auth.audience.")] = "intelgraph",
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="Attribute for the policy, NAME=VALUE; may be repeated.")
+    ] = None,
     minutes: Annotated[int, typer.Option(min=1, max=24 * 60, help="How long it is valid.")] = 60,
 ) -> None:
     """Mint an access token with the key in the data directory.
@@ -31,13 +35,13 @@ def token(
     For a gateway on loopback; one that trusts an issuer (auth.jwks) does not take it.
     """
     from intelgraph.gateway.local_identity import LocalIssuer
-    from intelgraph.gateway.permissions import ROLES
+    from intelgraph.policy.platform import roles
 
     call = invocation(context)
-    unknown = sorted(set(role) - ROLES.keys())
+    unknown = sorted(set(role) - roles())
     if unknown:
         raise typer.BadParameter(
-            f"no such role: {', '.join(unknown)}; there are {', '.join(sorted(ROLES))}", param_hint="--role"
+            f"no such role: {', '.join(unknown)}; there are {', '.join(sorted(roles()))}", param_hint="--role"
         )
     try:
         issuer = LocalIssuer.open(call.data_dir)
@@ -47,7 +51,14 @@ def token(
             " directory of a gateway that has served on this host"
         ) from error
     holder = subject or call.subject
-    minted = issuer.mint(call.tenant, role, subject=holder, audience=audience, lifetime=60.0 * minutes)
+    minted = issuer.mint(
+        call.tenant,
+        role,
+        subject=holder,
+        audience=audience,
+        lifetime=60.0 * minutes,
+        attributes=dict(name_and_value(each) for each in attribute or []),
+    )
     facts = {
         "token": minted,
         "tenant": call.tenant,

@@ -21,6 +21,14 @@ from intelgraph.client.frames import Delete, Record
 from intelgraph.client.ledger import LedgerCheckpoint, LedgerEntry, LedgerEntryState, LedgerProof
 from intelgraph.client.operations import LongOperation, OperationState
 from intelgraph.client.outcomes import Outcome, Outcomes, OutcomeStatus, Totals
+from intelgraph.client.policies import (
+    Policy,
+    PolicyDenial,
+    PolicyExplanation,
+    PolicyModule,
+    PolicyRevision,
+    PutPolicy,
+)
 from intelgraph.client.quarantine import (
     QuarantineDetail,
     QuarantinedRecord,
@@ -71,7 +79,13 @@ __all__ = [
     "Outcome",
     "OutcomeStatus",
     "Outcomes",
+    "Policy",
+    "PolicyDenial",
+    "PolicyExplanation",
+    "PolicyModule",
+    "PolicyRevision",
     "Published",
+    "PutPolicy",
     "QuarantineDetail",
     "QuarantineEntry",
     "QuarantineState",

@@ -13,6 +13,7 @@ from intelgraph.client.envelopes import Envelopes
 from intelgraph.client.flags import Flags
 from intelgraph.client.ledger import Ledger
 from intelgraph.client.operations import Operations, Retention
+from intelgraph.client.policies import Policies
 from intelgraph.client.quarantine import Quarantine
 from intelgraph.client.retry import RetryPolicy
 from intelgraph.client.stream import IN_FLIGHT_BYTES, OnOutcome, RecordStream
@@ -146,6 +147,11 @@ class AsyncClient:
     def ledger(self) -> Ledger:
         """Reads the ledger."""
         return Ledger(self._open_channel, self._caller)
+
+    @property
+    def policies(self) -> Policies:
+        """Reads and replaces the tenant's rules."""
+        return Policies(self._open_channel, self._caller)
 
     @property
     def _open_channel(self) -> grpc.aio.Channel:

@@ -142,6 +142,11 @@ class Client:
         return services.Ledger(self._open_portal, self._client.ledger)
 
     @property
+    def policies(self) -> services.Policies:
+        """Reads and replaces the tenant's rules."""
+        return services.Policies(self._open_portal, self._client.policies)
+
+    @property
     def _open_portal(self) -> BlockingPortal:
         if self._portal is None:
             raise RuntimeError("the client is not open: use it as a context manager")

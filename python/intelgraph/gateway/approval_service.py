@@ -15,13 +15,16 @@ from intelgraph.approvals.waiting import Waiting
 from intelgraph.errors import InvalidArgument
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
-from intelgraph.gateway.permissions import APPROVE_AS_MACHINE, decide
+from intelgraph.gateway.permissions import require_also
 from intelgraph.gateway.v1 import approval_pb2, approval_pb2_grpc
 
 if TYPE_CHECKING:
     import grpc
 
     Context = grpc.aio.ServicerContext[Any, Any]
+
+APPROVE_AS_MACHINE: Final = "approval.approve_as_machine"
+"""Without it a machine decides on no approval. No role holds it by default."""
 
 _STATES: Final = {
     ApprovalState.REQUESTED: approval_pb2.APPROVAL_STATE_REQUESTED,
@@ -97,7 +100,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     async def Approve(  # noqa: N802 (gRPC's name)
         self, request: approval_pb2.ApproveRequest, context: "Context"
     ) -> approval_pb2.ApproveResponse:
-        identity = _decider()
+        identity = await _decider()
         approval = await self._approvals.approve(
             identity.tenant,
             _identifier(request.approval_id),
@@ -111,7 +114,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     async def Deny(  # noqa: N802 (gRPC's name)
         self, request: approval_pb2.DenyRequest, context: "Context"
     ) -> approval_pb2.DenyResponse:
-        identity = _decider()
+        identity = await _decider()
         approval = await self._approvals.deny(
             identity.tenant,
             _identifier(request.approval_id),
@@ -145,7 +148,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     async def RegisterApproverKey(  # noqa: N802 (gRPC's name)
         self, request: approval_pb2.RegisterApproverKeyRequest, context: "Context"
     ) -> approval_pb2.RegisterApproverKeyResponse:
-        identity = _decider()
+        identity = await _decider()
         key = await self._keys.register(
             identity.tenant,
             _caller(identity),
@@ -176,7 +179,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     async def RevokeApproverKey(  # noqa: N802 (gRPC's name)
         self, request: approval_pb2.RevokeApproverKeyRequest, context: "Context"
     ) -> approval_pb2.RevokeApproverKeyResponse:
-        identity = _decider()
+        identity = await _decider()
         key = await self._keys.revoke(
             identity.tenant,
             _caller(identity),
@@ -187,11 +190,11 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         return approval_pb2.RevokeApproverKeyResponse(key=_key_message(key))
 
 
-def _decider() -> Identity:
+async def _decider() -> Identity:
     """The caller, where it may decide: a person, or a machine that policy lets."""
     identity = current_identity.get()
     if identity.machine:
-        decide(identity, APPROVE_AS_MACHINE)
+        await require_also(APPROVE_AS_MACHINE)
     return identity
 
 

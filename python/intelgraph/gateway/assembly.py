@@ -30,6 +30,8 @@ from intelgraph.gateway.ingest_service import IngestService
 from intelgraph.gateway.ledger_service import LedgerParts, LedgerService
 from intelgraph.gateway.local_identity import LocalIssuer
 from intelgraph.gateway.operating import operating
+from intelgraph.gateway.permissions import Permissions
+from intelgraph.gateway.policy_service import PolicyParts, PolicyService
 from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.server import Parts, Service
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
@@ -41,6 +43,7 @@ from intelgraph.gateway.v1 import (
     contract_pb2_grpc,
     flag_pb2_grpc,
     ledger_pb2_grpc,
+    policy_pb2_grpc,
     quarantine_pb2_grpc,
     tenant_pb2_grpc,
 )
@@ -50,6 +53,11 @@ from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.policy.decisions import Decisions
+from intelgraph.policy.expendable import ExpendableThreads
+from intelgraph.policy.platform import platform_bundle
+from intelgraph.policy.store import RulesStore
+from intelgraph.policy.watch import RulesWatch
 from intelgraph.provenance.anchors import Anchors
 from intelgraph.provenance.checkpoints import CheckpointSigner
 from intelgraph.provenance.entries import EntryReader
@@ -93,6 +101,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 operating(
                     settings.operations, database, tenants, core.keystore, core.keys, core.ledger
                 ) as operation_services,
+                _deciding(database, core) as policy,
             ):
                 authenticator = Authenticator(
                     tenants,
@@ -102,12 +111,14 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 )
                 yield Parts(
                     authenticator=authenticator,
+                    permissions=Permissions(policy.decisions, policy.watch),
                     services=[
                         *_services(tenants, flags, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator, flags),
                         approval_service,
                         _ledger_service(settings, database, core, directory, tenants),
                         *operation_services,
+                        _policy_service(policy),
                     ],
                     checks={"postgres": partial(_use, database)},
                     routes=[log_route(directory.read, LogDirectory.is_path)],
@@ -130,6 +141,24 @@ async def _sequencing(settings: Settings, database: Database, core: "_Core") -> 
         anchoring.cancel()
         await asyncio.gather(anchoring, return_exceptions=True)
         await sequencer.stop()
+
+
+@asynccontextmanager
+async def _deciding(database: Database, core: "_Core") -> AsyncIterator[PolicyParts]:
+    """Decisions by the rules in force, for as long as the block runs."""
+    platform, threads = platform_bundle(), ExpendableThreads()
+    decisions = Decisions(platform, threads)
+    async with RulesWatch(database, decisions, platform, threads) as watch:
+        store = RulesStore(database, core.ledger)
+        yield PolicyParts(platform, store, decisions, watch, threads=ExpendableThreads())
+
+
+def _policy_service(parts: PolicyParts) -> Service:
+    service = PolicyService(parts)
+    return Service(
+        "intelgraph.gateway.v1.PolicyService",
+        lambda server: policy_pb2_grpc.add_PolicyServiceServicer_to_server(service, server),
+    )
 
 
 def _ledger_service(

@@ -87,6 +87,7 @@ class Authenticator:
             method="jwt",
             platform=claims.tenant == self.platform_tenant,
             machine=claims.machine,
+            attributes=claims.attributes,
         )
 
     async def served(self, name: str) -> Tenant:

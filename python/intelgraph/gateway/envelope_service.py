@@ -10,7 +10,8 @@ import grpc
 
 from intelgraph._core import InvalidRequest, Keystore, KeyUnavailable, MessagesToOpen, MessagesToSeal
 from intelgraph.errors import InvalidArgument
-from intelgraph.gateway.identity import current_identity, require_own_tenant
+from intelgraph.gateway.identity import current_identity
+from intelgraph.gateway.permissions import require_named
 from intelgraph.gateway.server import Service
 from intelgraph.gateway.v1 import envelope_pb2
 from intelgraph.keys.refusals import key_unavailable
@@ -56,7 +57,8 @@ class EnvelopeService:
             messages = MessagesToSeal.decode(request)
         except InvalidRequest as error:
             raise _invalid(error) from None
-        tenant = _own_tenant(messages.tenant)
+        await require_named(messages.tenant)
+        tenant = current_identity.get().tenant
         for _ in range(ATTEMPTS):
             await self._keys.ensure_seal_slot(tenant, messages.count)
             try:
@@ -74,7 +76,8 @@ class EnvelopeService:
             messages = MessagesToOpen.decode(request)
         except InvalidRequest as error:
             raise _invalid(error) from None
-        tenant = _own_tenant(messages.tenant)
+        await require_named(messages.tenant)
+        tenant = current_identity.get().tenant
         for _ in range(ATTEMPTS):
             await self._keys.authorise(tenant)
             try:
@@ -98,12 +101,6 @@ class EnvelopeService:
             if travelled:
                 await self._keys.load_travelled(tenant, travelled)
         return await asyncio.to_thread(messages.open, self._keystore, tenant_id)
-
-
-def _own_tenant(named: str) -> "Tenant":
-    identity = current_identity.get()
-    require_own_tenant(identity, named)
-    return identity.tenant
 
 
 _FIXES: Final = {

@@ -1,10 +1,10 @@
 """Who calls, as one value that the rest of the gateway asks."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from intelgraph.errors import PermissionDenied
 from intelgraph.provenance.actor import Actor
 from intelgraph.tenants.registry import Tenant
 
@@ -14,8 +14,9 @@ class Identity:
     """A caller whose token or certificate holds, and whose tenant is served.
 
     `expires_at` is in seconds since the Unix epoch: of a token with the clock leeway, of a certificate its
-    notAfter. `platform` says that the tenant is the one that administers the gateway, `machine` that the caller is
-    no person: it shows a certificate, or its token was issued to a client for itself (RFC 9068 section 2.2).
+    notAfter. `platform` says that the tenant is the one that administers the gateway, `machine` that no person
+    stands behind the call, as far as the token or certificate tells. `attributes` are what the issuer says of it
+    besides; the gateway gives them to the policy and to nobody else.
     """
 
     tenant: Tenant
@@ -25,6 +26,7 @@ class Identity:
     method: Literal["jwt", "mtls"]
     platform: bool = False
     machine: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def actor(self) -> Actor:
@@ -34,16 +36,3 @@ class Identity:
 
 current_identity: Final[ContextVar[Identity]] = ContextVar("current_identity")
 """The caller of the RPC that runs in this context. Set by the interceptor before a handler runs."""
-
-
-def require_own_tenant(identity: Identity, named: str) -> None:
-    """Refuses a request that names another tenant than the caller's; an empty name asks for no check.
-
-    Raises PermissionDenied TENANT_MISMATCH.
-    """
-    if named and named != identity.tenant.name:
-        raise PermissionDenied(
-            "TENANT_MISMATCH",
-            "the request names another tenant than the caller's identity",
-            fix="leave the tenant out, or call with an identity of that tenant",
-        )

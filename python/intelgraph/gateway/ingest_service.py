@@ -12,7 +12,8 @@ from google.protobuf.message import DecodeError
 from intelgraph import errors
 from intelgraph._core import InvalidFrame, decode_frame
 from intelgraph.gateway.authenticator import Authenticator
-from intelgraph.gateway.identity import Identity, current_identity, require_own_tenant
+from intelgraph.gateway.identity import Identity, current_identity
+from intelgraph.gateway.permissions import require_named
 from intelgraph.gateway.server import Service
 from intelgraph.gateway.v1 import ingest_pb2
 from intelgraph.ingest.intake import Intake
@@ -41,7 +42,7 @@ class IngestService:
         """Serves one connection until the connector ends it, or the gateway has to."""
         identity = current_identity.get()
         request = await _open_request(frames)
-        require_own_tenant(identity, request.tenant)
+        await require_named(request.tenant, request.dataset)
         session, opened = await self._intake.open(
             identity.tenant, request, self._refresher(identity), identity.expires_at, identity.actor
         )

@@ -25,10 +25,10 @@ from intelgraph.errors import (
     to_status,
 )
 from intelgraph.gateway.authenticator import Authenticator
-from intelgraph.gateway.identity import Identity, current_identity, require_own_tenant
+from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.methods import MethodRule
 from intelgraph.gateway.metrics import Outcome, measured
-from intelgraph.gateway.permissions import decide
+from intelgraph.gateway.permissions import Access, Permissions, current_access
 from intelgraph.tracing import remote_span
 
 # gRPC's classes are generic in its stubs only.
@@ -95,8 +95,11 @@ class OpenStreams:
 class AccessInterceptor(grpc.aio.ServerInterceptor):
     """Guards all methods by their rules; a method that has none is denied to everyone."""
 
-    def __init__(self, authenticator: Authenticator, rules: Mapping[str, MethodRule]) -> None:
+    def __init__(
+        self, authenticator: Authenticator, permissions: Permissions, rules: Mapping[str, MethodRule]
+    ) -> None:
         self._authenticator = authenticator
+        self._permissions = permissions
         self._rules = rules
         self._open_streams = OpenStreams()
 
@@ -115,6 +118,7 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             return None
         gate = _Gate(
             self._authenticator,
+            self._permissions,
             str(handler_call_details.method),
             self._rules.get(str(handler_call_details.method)),
             tuple(handler_call_details.invocation_metadata),
@@ -129,6 +133,7 @@ class _Gate:
     """One RPC on its way to its handler."""
 
     authenticator: Authenticator
+    permissions: Permissions
     path: str
     rule: MethodRule | None
     metadata: Metadata
@@ -168,13 +173,13 @@ class _Gate:
 
     async def _unary(self, raw: bytes, context: Context) -> Any:
         async def answer(identity: Identity | None) -> Any:
-            return await self.behaviour(self._parsed(raw, identity), context)
+            return await self.behaviour(await self._parsed(raw, identity), context)
 
         return await self._run(context, answer)
 
     async def _server_stream(self, raw: bytes, context: Context) -> None:
         async def answer(identity: Identity | None) -> None:
-            request = self._parsed(raw, identity)
+            request = await self._parsed(raw, identity)
             expires_at = identity.expires_at if identity is not None else math.inf
             async with self.open_streams.bounded(expires_at):
                 await self._write(self.behaviour(request, context), context, identity)
@@ -223,11 +228,12 @@ class _Gate:
             return None
         identity = await self.authenticator.identify(self.metadata, context.auth_context())
         if self.rule.permission is not None:
-            decide(identity, self.rule.permission)
+            await self.permissions.require(identity, self.rule.permission)
+            current_access.set(Access(self.permissions, identity, self.rule.permission))
         current_identity.set(identity)
         return identity
 
-    def _parsed(self, raw: bytes, identity: Identity | None) -> Any:
+    async def _parsed(self, raw: bytes, identity: Identity | None) -> Any:
         """The request; the handler's own form of it where it wants raw bytes."""
         parse = self.handler.request_deserializer
         if parse is None:
@@ -240,26 +246,29 @@ class _Gate:
                 "the request is not the protobuf message that the method takes",
                 fix="generate the client from the gateway's wire definition",
             ) from None
-        self._check_tenant(request, identity)
+        await self._check_resource(request, identity)
         return request
 
     def _checked(self, requests: AsyncIterator[Any], identity: Identity | None) -> AsyncIterator[Any]:
-        """The requests, each with its tenant checked; raw bytes are checked by who parses them."""
+        """The requests, each with what it names checked; raw bytes are checked by who parses them."""
         if self.handler.request_deserializer is None or identity is None:
             return requests
-        return self._with_tenants_checked(requests, identity)
+        return self._with_resources_checked(requests, identity)
 
-    async def _with_tenants_checked(
+    async def _with_resources_checked(
         self, requests: AsyncIterator[Any], identity: Identity
     ) -> AsyncIterator[Any]:
         async for request in requests:
-            self._check_tenant(request, identity)
+            await self._check_resource(request, identity)
             yield request
 
-    def _check_tenant(self, request: Any, identity: Identity | None) -> None:
-        if identity is not None and self.rule is not None and isinstance(request, Message):
-            for named in self.rule.named_tenants(request):
-                require_own_tenant(identity, named)
+    async def _check_resource(self, request: Any, identity: Identity | None) -> None:
+        """Decides once more where the request names a tenant or a dataset."""
+        rule = self.rule
+        if identity is None or rule is None or rule.permission is None or not isinstance(request, Message):
+            return
+        for resource in rule.named(request):
+            await self.permissions.require(identity, rule.permission, resource)
 
     async def _write(self, responses: Any, context: Context, identity: Identity | None) -> None:
         """Sends what a handler yields; one that writes by itself is only awaited.

@@ -8,9 +8,9 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -89,10 +89,11 @@ class LocalIssuer:
         subject: str,
         audience: str,
         lifetime: float = DEFAULT_LIFETIME_S,
+        attributes: Mapping[str, str] | None = None,
     ) -> str:
         """A token that is valid from now for `lifetime` seconds."""
         now = int(time.time())
-        claims = {
+        claims: dict[str, Any] = {
             "sub": subject,
             "tenant": tenant,
             "roles": sorted(roles),
@@ -102,6 +103,8 @@ class LocalIssuer:
             "exp": now + int(lifetime),
             "jti": secrets.token_hex(8),
         }
+        if attributes:
+            claims["ig_attrs"] = dict(attributes)
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self._kid})
 
     def public_set(self) -> bytes:

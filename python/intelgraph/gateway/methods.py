@@ -15,9 +15,11 @@ from google.protobuf.message import Message
 from grpc_channelz.v1 import channelz_pb2
 
 from intelgraph.gateway import v1
+from intelgraph.gateway.permissions import Resource
 from intelgraph.gateway.v1 import permission_pb2
 
 _TENANT_FIELD: Final = "tenant"
+_DATASET_FIELD: Final = "dataset"
 
 
 class MethodWithoutPermissionError(Exception):
@@ -28,22 +30,24 @@ class MethodWithoutPermissionError(Exception):
 class MethodRule:
     """What one method demands; `path` is `/package.Service/Method`.
 
-    Without `permission` any identity may call it, and where `anonymous` anyone. `tenant_fields` are the paths
-    of the fields by which a request may name its tenant.
+    Without `permission` any identity may call it, and where `anonymous` anyone. `tenant_fields` and `dataset_fields`
+    are the paths of the fields by which a request may name its tenant, and datasets.
     """
 
     path: str
     permission: str | None
     anonymous: bool = False
     tenant_fields: tuple[tuple[str, ...], ...] = ()
+    dataset_fields: tuple[tuple[str, ...], ...] = ()
 
-    def named_tenants(self, request: Message) -> Iterator[str]:
-        """The tenants that the request names."""
-        for *parents, field in self.tenant_fields:
-            holder = request
-            for parent in parents:
-                holder = getattr(holder, parent)
-            yield getattr(holder, field)
+    def named(self, request: Message) -> Iterator[Resource]:
+        """What the request names: each of its tenants with each of its datasets."""
+        tenants = _named(request, self.tenant_fields)
+        datasets = _named(request, self.dataset_fields)
+        if tenants or datasets:
+            for tenant in tenants or (None,):
+                for dataset in datasets or (None,):
+                    yield Resource(tenant, dataset)
 
 
 def rules_of(file: FileDescriptor) -> Iterator[MethodRule]:
@@ -57,7 +61,12 @@ def rules_of(file: FileDescriptor) -> Iterator[MethodRule]:
             path = f"/{service.full_name}/{method.name}"
             if not permission:
                 raise MethodWithoutPermissionError(f"{path} has no `option (permission)`")
-            yield MethodRule(path, permission, tenant_fields=tuple(_tenant_fields(method.input_type)))
+            yield MethodRule(
+                path,
+                permission,
+                tenant_fields=tuple(_fields(method.input_type, _TENANT_FIELD)),
+                dataset_fields=tuple(_fields(method.input_type, _DATASET_FIELD)),
+            )
 
 
 def wire_rules() -> dict[str, MethodRule]:
@@ -91,13 +100,24 @@ def _channelz_rules() -> Iterable[MethodRule]:
         yield MethodRule(f"/{service.full_name}/{method.name}", "channelz.read")
 
 
-def _tenant_fields(message: Descriptor, seen: frozenset[str] = frozenset()) -> Iterator[tuple[str, ...]]:
-    """Paths to singular string fields named `tenant`, through singular messages."""
+def _named(request: Message, fields: Iterable[tuple[str, ...]]) -> list[str]:
+    """What the request says in these fields; an empty name is none."""
+    names = []
+    for *parents, field in fields:
+        holder = request
+        for parent in parents:
+            holder = getattr(holder, parent)
+        names.append(getattr(holder, field))
+    return [name for name in names if name]
+
+
+def _fields(message: Descriptor, name: str, seen: frozenset[str] = frozenset()) -> Iterator[tuple[str, ...]]:
+    """Paths to singular string fields of that name, through singular messages."""
     for field in message.fields:
         if field.is_repeated:
             continue
-        if field.name == _TENANT_FIELD and field.type == FieldDescriptor.TYPE_STRING:
+        if field.name == name and field.type == FieldDescriptor.TYPE_STRING:
             yield (field.name,)
         elif field.message_type is not None and field.message_type.full_name not in seen:
-            for path in _tenant_fields(field.message_type, seen | {message.full_name}):
+            for path in _fields(field.message_type, name, seen | {message.full_name}):
                 yield (field.name, *path)

@@ -26,7 +26,7 @@ from intelgraph.gateway.authenticator import Authenticator
 from intelgraph.gateway.interceptor import AccessInterceptor
 from intelgraph.gateway.methods import foreign_rules, wire_rules
 from intelgraph.gateway.metrics import exposition
-from intelgraph.gateway.permissions import decide
+from intelgraph.gateway.permissions import Permissions
 from intelgraph.gateway.ports import bound_socket
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting, is_loopback
 from intelgraph.gateway.settings_check import tls_of
@@ -66,6 +66,7 @@ class Parts:
     """
 
     authenticator: Authenticator
+    permissions: Permissions
     services: Sequence[Service]
     checks: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     routes: Sequence[Route] = ()
@@ -85,6 +86,7 @@ class GatewayServer:
         self._tls = tls_of(settings)
         self._interceptor = AccessInterceptor(
             parts.authenticator,
+            parts.permissions,
             wire_rules() | foreign_rules(beyond_loopback=not is_loopback(settings.grpc.host)),
         )
         self._server = grpc.aio.server(interceptors=[self._interceptor], options=self._options())
@@ -195,4 +197,4 @@ class GatewayServer:
 
     async def _authorize_metrics(self, authorization: str) -> None:
         identity = await self._parts.authenticator.identify([("authorization", authorization)], {})
-        decide(identity, "metrics.read")
+        await self._parts.permissions.require(identity, "metrics.read")

@@ -1,7 +1,9 @@
 """Access tokens: signed JWTs (RFC 7519) checked as RFC 8725 asks.
 
 Claims: `sub` the caller, `tenant` the name of its tenant, `roles` a list of role names, `aud` and `exp` as
-usual.
+usual. Where `client_id` is the same as `sub`, the token was given to a program for itself (RFC 9068 §2.2: no
+resource owner was involved) and not to a person. `ig_attrs`, an object of texts, is what the issuer says of the
+caller besides: the policy reads it.
 
 A caller sends the same token with every call, and to check a signature takes 0.2 ms, as long as a small call
 takes altogether. So a token that held is remembered, by its hash, until it expires or its key is replaced.
@@ -9,6 +11,7 @@ takes altogether. So a token that held is remembered, by its hash, until it expi
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,7 +58,7 @@ _FAILURES: Final[tuple[tuple[type[jwt.InvalidTokenError], str, str, str], ...]] 
         jwt.InvalidTokenError,
         "TOKEN_CLAIMS",
         "a claim of the token is missing or has the wrong form",
-        "issue exp, sub, aud, tenant (a name) and roles (a list of names)",
+        "issue exp, sub, aud, tenant (a name), roles (a list of names) and, if any, ig_attrs (an object of texts)",
     ),
 )
 
@@ -72,6 +75,7 @@ class TokenClaims:
     roles: frozenset[str]
     expires_at: float
     machine: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +143,24 @@ class TokenVerifier:
 
     def _of(self, claims: dict[str, Any]) -> TokenClaims:
         subject, tenant, roles = claims["sub"], claims.get("tenant"), claims.get("roles", [])
+        attributes = claims.get("ig_attrs", {})
         if (
             not isinstance(tenant, str)
             or not subject
             or not isinstance(roles, list)
             or not all(isinstance(role, str) for role in roles)
+            or not isinstance(attributes, dict)
+            or not all(isinstance(value, str) for value in attributes.values())
         ):
             raise _failure(jwt.InvalidTokenError())
-        machine = claims.get("client_id") == subject
-        return TokenClaims(subject, tenant, frozenset(roles), float(claims["exp"]) + self.leeway, machine)
+        return TokenClaims(
+            subject,
+            tenant,
+            frozenset(roles),
+            float(claims["exp"]) + self.leeway,
+            machine=claims.get("client_id") == subject,
+            attributes=attributes,
+        )
 
 
 def _failure(error: jwt.InvalidTokenError) -> Unauthenticated:

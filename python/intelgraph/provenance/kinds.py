@@ -288,6 +288,21 @@ class RetentionRun(Facts):
 
 
 # -- flags, 110 to 119: in `flag_kinds` ------------------------------------------------------------
+# -- policy: 120 to 129 ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged(Facts):
+    """A tenant put rules in force, or removed them."""
+
+    KIND: ClassVar[str] = "policy.changed"
+    NUMBER: ClassVar[int] = 120
+    version: int
+    revision: str
+    """SHA-256 of the modules as they are stored, hexadecimal."""
+    files: tuple[str, ...]
+    """None where the rules were removed."""
+
 
 _MODULES: Final = (approval_kinds, flag_kinds)
 

@@ -1,5 +1,5 @@
 -- Flags by which an operator backs out of a check, and what is stored though it breaks its contract
--- depends: 0005_operations
+-- depends: 0006_policy
 
 -- migrate: apply
 

@@ -1,0 +1,8 @@
+//! The crate from outside, with the bundle that ships.
+
+mod decisions;
+mod fixtures;
+mod limits;
+mod loading;
+mod remembering;
+mod weakening;

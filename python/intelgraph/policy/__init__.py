@@ -1,0 +1,1 @@
+"""Who may do what: the platform's rules, and those that tenants add to them."""
