@@ -12,9 +12,11 @@ use crate::command::read_input;
 use crate::keys::{Keys, TrustedKeys};
 use crate::report::{Report, grouped};
 
-/// Checks a log's directory: that its checkpoint is signed, that every tile is what the entries
-/// make it, that the tree has the signed root, and that there is nothing else. Each fault is
-/// named by file and by the index of the first entry that it concerns.
+/// Check a log's directory, every byte of every file
+///
+/// That its checkpoint is signed, that every tile is what the entries make it, that the tree has
+/// the signed root, and that there is nothing else. Each fault is named by file and by the index
+/// of the first entry that it concerns.
 ///
 ///     intelgraph-verify log ledger/ --vkey 'ledger.example+1a2b3c4d+AXrA…'
 ///
@@ -52,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
     report.checkpoint(&checkpoint);
 
     let bar = ProgressBar::new(checkpoint.size);
-    let style = "{bar:40} {human_pos} of {human_len} entries, {per_sec}, {eta} left";
+    let style = "{bar:40} {human_pos} of {human_len} entries, {eta} left";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let begun = Instant::now();
     let checked = check_log(&directory, &checkpoint, arguments.live, &mut |done| bar.set_position(done));
