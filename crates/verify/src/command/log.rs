@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use intelgraph_ledger::{Checkpoint, LedgerError, ProofPlan, TileSet, verify_consistency};
-use intelgraph_verify::{Directory, Reason, check_log};
+use intelgraph_verify::{Directory, MAX_FINDINGS, Reason, check_log};
 
 use crate::Unusable;
 use crate::command::read_input;
@@ -64,6 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
     report.fact("files", checked.files);
     report.fact("bytes", checked.bytes);
     report.fact("files_beyond_checkpoint", checked.beyond);
+    report.fact("ended_early", checked.ended_early);
     report.fact("seconds", (seconds * 1000.0).round() / 1000.0);
     let rate = (checkpoint.size as f64 / seconds.max(0.001)) as u64;
     report.line(format!(
@@ -74,6 +75,9 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
     ));
     if checked.beyond > 0 {
         report.line(format!("beyond   {} files that no checkpoint covers yet", grouped(checked.beyond)));
+    }
+    if checked.ended_early {
+        report.line(format!("ended    early: more than {MAX_FINDINGS} findings are not told"));
     }
     report.findings.append(checked.findings);
 
