@@ -79,6 +79,12 @@ impl Findings {
         }
     }
 
+    /// Whether no more are kept.
+    #[must_use]
+    pub fn are_full(&self) -> bool {
+        self.kept.len() >= MAX_FINDINGS
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -35,13 +35,9 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Check a log's directory, every byte of every file
     Log(log::Arguments),
-    /// Check the signatures of a checkpoint
     Checkpoint(checkpoint::Arguments),
-    /// Check that an entry is in a log
     Inclusion(inclusion::Arguments),
-    /// Check that a log only grew from one checkpoint to another
     Consistency(consistency::Arguments),
 }
 

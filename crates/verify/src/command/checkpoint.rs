@@ -7,7 +7,7 @@ use crate::command::read_input;
 use crate::keys::Keys;
 use crate::report::Report;
 
-/// Checks the signatures of a checkpoint (C2SP tlog-checkpoint), and tells what it says.
+/// Check the signatures of a checkpoint, and tell what it says
 ///
 ///     intelgraph-verify checkpoint ledger/checkpoint --vkey 'ledger.example+1a2b3c4d+AXrA…'
 ///

@@ -10,8 +10,10 @@ use crate::command::read_input;
 use crate::keys::Keys;
 use crate::report::{Report, grouped};
 
-/// Checks that the log of a newer checkpoint begins with the log of an older one: that nothing in
-/// it was changed or taken away in between.
+/// Check that a log only grew from one checkpoint to another
+///
+/// That the log of the newer one begins with the log of the older one, so that nothing in it was
+/// changed or taken away in between.
 ///
 ///     intelgraph-verify consistency checkpoint.old proof --vkey 'ledger.example+1a2b3c4d+AXrA…'
 ///

@@ -12,7 +12,7 @@ use crate::keys::Keys;
 use crate::report::{Report, grouped};
 use crate::shown_entry::ShownEntry;
 
-/// Checks that an entry is in the log of a signed checkpoint, at the index that the proof names.
+/// Check that an entry is in the log of a signed checkpoint
 ///
 ///     intelgraph --json ledger show 7 > 7.json
 ///     intelgraph ledger proof 7 -o 7.tlog-proof

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use intelgraph_ledger::{Checkpoint, LedgerError, ProofPlan, TileSet, verify_consistency};
-use intelgraph_verify::{Directory, Reason, check_log};
+use intelgraph_verify::{Directory, MAX_FINDINGS, Reason, check_log};
 
 use crate::Unusable;
 use crate::command::read_input;
 use crate::keys::{Keys, TrustedKeys};
 use crate::report::{Report, grouped};
 
-/// Checks a log's directory: that its checkpoint is signed, that every tile is what the entries
-/// make it, that the tree has the signed root, and that there is nothing else. Each fault is
-/// named by file and by the index of the first entry that it concerns.
+/// Check a log's directory, every byte of every file
+///
+/// That its checkpoint is signed, that every tile is what the entries make it, that the tree has
+/// the signed root, and that there is nothing else. Each fault is named by file and by the index
+/// of the first entry that it concerns.
 ///
 ///     intelgraph-verify log ledger/ --vkey 'ledger.example+1a2b3c4d+AXrA…'
 ///
@@ -52,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
     report.checkpoint(&checkpoint);
 
     let bar = ProgressBar::new(checkpoint.size);
-    let style = "{bar:40} {human_pos} of {human_len} entries, {per_sec}, {eta} left";
+    let style = "{bar:40} {human_pos} of {human_len} entries, {eta} left";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let begun = Instant::now();
     let checked = check_log(&directory, &checkpoint, arguments.live, &mut |done| bar.set_position(done));
@@ -62,6 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
     report.fact("files", checked.files);
     report.fact("bytes", checked.bytes);
     report.fact("files_beyond_checkpoint", checked.beyond);
+    report.fact("ended_early", checked.ended_early);
     report.fact("seconds", (seconds * 1000.0).round() / 1000.0);
     let rate = (checkpoint.size as f64 / seconds.max(0.001)) as u64;
     report.line(format!(
@@ -72,6 +75,9 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
     ));
     if checked.beyond > 0 {
         report.line(format!("beyond   {} files that no checkpoint covers yet", grouped(checked.beyond)));
+    }
+    if checked.ended_early {
+        report.line(format!("ended    early: more than {MAX_FINDINGS} findings are not told"));
     }
     report.findings.append(checked.findings);
 

@@ -5,7 +5,7 @@ use std::fs;
 use intelgraph_ledger::{Checkpoint, Hash, Tile, TileKind, hash_leaf};
 use intelgraph_verify::{Checked, Directory, Finding, MAX_FINDINGS, Reason, check_log};
 
-use crate::directory::{Log, entry};
+use crate::directory::{Log, ORIGIN, entry};
 
 /// 256 × 256 + 256 + 3: full tiles of two levels, partial ones of three, and partial ones from before.
 const SIZES: [u64; 5] = [100, 256, 300, 65_700, 65_795];
@@ -308,6 +308,16 @@ fn findings_are_bounded() {
     }
     let (kept, left_out) = check(&log, false).findings.into_sorted();
     assert_eq!((kept.len(), left_out), (MAX_FINDINGS, 7));
+}
+
+#[test]
+fn a_checkpoint_of_more_entries_than_there_can_be_is_done_with_soon() {
+    let log = Log::of_sizes(&[3]);
+    for size in [1 << 40, u64::MAX] {
+        log.write("checkpoint", &log.sign(&Checkpoint::new(ORIGIN, size, [7; 32])));
+        let checked = check(&log, false);
+        assert!(checked.ended_early && checked.findings.are_full());
+    }
 }
 
 #[test]

@@ -294,7 +294,10 @@ fn help_teaches_each_verb() {
     for verb in ["log", "checkpoint", "inclusion", "consistency"] {
         let output = run(&[verb, "--help"]);
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.contains(&format!("intelgraph-verify {verb} ")) && text.contains("--vkey"), "{text}");
+        assert!(
+            text.contains(&format!("    intelgraph-verify {verb} ")) && text.contains("--vkey '"),
+            "{text}"
+        );
     }
     let text = String::from_utf8(run(&["--help"]).stdout).unwrap();
     assert!(text.contains("Exit status:\n"), "{text}");
