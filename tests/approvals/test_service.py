@@ -10,7 +10,7 @@ import pytest
 from intelgraph.approvals.waiting import Waiting
 from intelgraph.errors import IntelGraphError, InvalidArgument, PermissionDenied
 from intelgraph.gateway.approval_service import APPROVE_AS_MACHINE, ApprovalService
-from intelgraph.gateway.identity import Identity
+from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.permissions import Permissions
 from intelgraph.gateway.v1 import approval_pb2
 from intelgraph.policy.platform import granted_by
