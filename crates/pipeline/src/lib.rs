@@ -42,7 +42,7 @@ pub use engine::{Engine, EngineLimits, TenantUsage};
 pub use error::PipelineError;
 pub use fetch::{FetchPlan, Lookups};
 pub use group::Group;
-pub use log_check::{Fault, Finding, LogCheck, Verdict};
+pub use log_check::{Anchor, Fault, Finding, LogCheck, Verdict};
 pub use prepare::{BatchLimits, Prepared};
 pub use quarantine::open_entry;
 pub use read::{Catalogue, Encoded, FeedPart, HistoryPart, LogReader, entity_id, keys_needed};

@@ -40,6 +40,8 @@ pub enum Fault {
     Frontier,
     /// Together the changes are not those that were committed.
     Root,
+    /// Together the changes are not those that were there when the log was anchored.
+    Anchor,
 }
 
 impl Fault {
@@ -57,6 +59,7 @@ impl Fault {
             Self::Range => "REMOVED_RANGE_UNFIT",
             Self::Frontier => "FRONTIER_UNFIT",
             Self::Root => "ROOT_DIFFERS",
+            Self::Anchor => "ANCHOR_DIFFERS",
         }
     }
 }
@@ -95,7 +98,17 @@ pub struct Verdict {
 #[derive(Debug)]
 pub struct LogCheck {
     tenant: TenantId,
+    anchors: Vec<Anchor>,
     progress: Progress,
+}
+
+/// What the ledger says that a log was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anchor {
+    /// Changes that it had.
+    pub size: u64,
+    /// Root of the tree over them.
+    pub root: Hash,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -108,14 +121,19 @@ struct Progress {
     frontier: Frontier,
     /// Whether the frontier is that of all changes until `seq`.
     complete: bool,
+    /// Anchors that were passed.
+    passed: usize,
+    /// Size at the last anchor that fits.
+    fits: u64,
     findings: Vec<Finding>,
     omitted: u64,
 }
 
 impl LogCheck {
-    /// A check from the first change on.
-    pub fn new(tenant: TenantId) -> Self {
-        Self { tenant, progress: Progress { complete: true, ..Progress::default() } }
+    /// A check from the first change on, against what the ledger says that the log was at some sizes.
+    pub fn new(tenant: TenantId, mut anchors: Vec<Anchor>) -> Self {
+        anchors.sort_by_key(|anchor| anchor.size);
+        Self { tenant, anchors, progress: Progress { complete: true, ..Progress::default() } }
     }
 
     /// The data keys that `rows`, of twelve fields, need to be opened, each once.
@@ -150,6 +168,7 @@ impl LogCheck {
             };
             while let Some(range) = removed.next_if(before) {
                 progress.pass(&range?);
+                progress.hold(&self.anchors);
             }
             progress.place(&row);
             let leaf = match opened_leaf(&row, &mut opener, catalogue, seed) {
@@ -175,9 +194,11 @@ impl LogCheck {
                 Some(leaf) => progress.frontier.push(leaf),
                 None => progress.complete = false,
             }
+            progress.hold(&self.anchors);
         }
         for range in removed {
             progress.pass(&range?);
+            progress.hold(&self.anchors);
         }
         self.progress = progress;
         Ok(())
@@ -194,6 +215,9 @@ impl LogCheck {
             progress.range(Fault::ClockBehind, seq + 1, last_seq, "unknown to the clock row");
         }
         progress.compare(seq, frontier);
+        if let Some(last) = self.anchors.last().filter(|anchor| anchor.size > progress.seq.max(seq)) {
+            progress.missing(progress.seq.max(seq) + 1, last.size);
+        }
         let Progress { changes, removed, removed_ranges, complete, frontier, findings, omitted, .. } =
             progress;
         let root = complete.then(|| frontier.root());
@@ -243,6 +267,23 @@ impl Progress {
             before.1 = last;
         } else if self.removed_ranges.len() < MOST_FINDINGS {
             self.removed_ranges.push((first, last));
+        }
+    }
+
+    /// Holds the tree against the anchors at its size. One within a range that was removed cannot be looked at any
+    /// more, and neither can those behind a change that is missing; the next one that can covers them.
+    fn hold(&mut self, anchors: &[Anchor]) {
+        while let Some(anchor) = anchors.get(self.passed).filter(|anchor| anchor.size <= self.seq) {
+            self.passed += 1;
+            if !self.complete || anchor.size != self.frontier.size() {
+                continue;
+            }
+            if self.frontier.root() == anchor.root {
+                self.fits = anchor.size;
+            } else {
+                let message = "not what they were when the log was anchored in the ledger";
+                self.range(Fault::Anchor, self.fits + 1, anchor.size, message);
+            }
         }
     }
 

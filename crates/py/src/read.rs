@@ -178,8 +178,10 @@ pub struct LogCheck {
 #[pymethods]
 impl LogCheck {
     #[new]
-    fn new(keystore: &Keystore, tenant_id: &[u8]) -> PyResult<Self> {
-        let check = Mutex::new(core::LogCheck::new(tenant(tenant_id)?));
+    #[pyo3(signature = (keystore, tenant_id, anchors=Vec::new()))]
+    fn new(keystore: &Keystore, tenant_id: &[u8], anchors: Vec<(u64, [u8; 32])>) -> PyResult<Self> {
+        let anchors = anchors.into_iter().map(|(size, root)| core::Anchor { size, root }).collect();
+        let check = Mutex::new(core::LogCheck::new(tenant(tenant_id)?, anchors));
         Ok(Self { keystore: Arc::clone(&keystore.0), check })
     }
 

@@ -11,21 +11,25 @@ from rich.text import Text
 
 from intelgraph.cli.gateway_settings import EXIT_CONFIGURATION, ConfigFile, exit_on_wrong_settings, load
 from intelgraph.cli.invocation import invocation
+from intelgraph.cli.log import log_facts, log_verdicts, logs_shown
 from intelgraph.cli.refusal import print_refusal
 
 if TYPE_CHECKING:
     from intelgraph.gateway.settings import Settings
     from intelgraph.provenance.fsck import LedgerVerdict
+    from intelgraph.temporal.verify import LogVerdict
 
 EXIT_FINDINGS = 1
 
 
 def verify(context: typer.Context, config: ConfigFile = None) -> None:
-    """Check that the ledger is what was written: every entry, tile, checkpoint and copy.
+    """Check that the ledger is what was written: every entry, tile, checkpoint and copy, and every change log that is
+    anchored in it.
 
     Reads database, keys and log directory of the gateway on this host, which may run or not. Computes every leaf,
-    tile and root anew, opens every entry, compares every checkpoint. Names each fault by index or file, and exits 1
-    if there is one. Who has nothing but the log directory and the verifier key checks it with `intelgraph-verify`.
+    tile and root anew, opens every entry and every change, compares every checkpoint and anchor. Names each fault by
+    index or file, or by tenant and change, and exits 1 if there is one. Who has nothing but the log directory and
+    the verifier key checks it with `intelgraph-verify`.
     """
     from intelgraph.errors import FailedPrecondition
 
@@ -34,21 +38,24 @@ def verify(context: typer.Context, config: ConfigFile = None) -> None:
         settings = load(context, call, config, {})
     try:
         with _progress(disable=call.json) as bars:
-            verdict = asyncio.run(_verdict(settings, bars))
+            verdict, logs = asyncio.run(_verdicts(settings, bars))
     except FailedPrecondition as error:
         print_refusal(error, as_json=call.json)
         raise typer.Exit(EXIT_CONFIGURATION) from error
-    call.show(_facts(verdict), lambda: _shown(verdict))
-    if verdict.findings:
+    facts = _facts(verdict) | {"logs": [log_facts(name, log) for name, log in logs.items()]}
+    call.show(facts, lambda: Group(_shown(verdict), logs_shown(logs)))
+    if verdict.findings or any(log.findings for log in logs.values()):
         raise typer.Exit(EXIT_FINDINGS)
 
 
-async def _verdict(settings: "Settings", bars: Progress) -> "LedgerVerdict":
+async def _verdicts(settings: "Settings", bars: Progress) -> "tuple[LedgerVerdict, dict[str, LogVerdict]]":
+    """The verdict on the ledger, and on each tenant's change log by the tenant's name."""
     from intelgraph.gateway.ledger_verification import ledger_check
 
-    task = bars.add_task("entries", total=None)
+    task = bars.add_task("ledger", total=None)
     async with ledger_check(settings) as check:
-        return await check.run(lambda done, last: bars.update(task, completed=done, total=last))
+        verdict = await check.run(lambda done, last: bars.update(task, completed=done, total=last))
+    return verdict, await log_verdicts(settings, None, bars)
 
 
 def _progress(*, disable: bool) -> Progress:

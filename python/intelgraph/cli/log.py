@@ -39,7 +39,8 @@ def verify(
     """Check that a log is what was committed: that of --tenant, or of all tenants.
 
     Reads database and keys of the gateway on this host, which may run or not. Opens every change, computes
-    its leaf anew, and compares their tree with the one that stands in the tenant's clock row. Exits 1 where a
+    its leaf anew, and compares their tree with the one that stands in the tenant's clock row, and with what the ledger
+    says that it was whenever it was anchored. Exits 1 where a
     change was altered, swapped, added or taken away.
     """
     from intelgraph.errors import FailedPrecondition
@@ -49,23 +50,23 @@ def verify(
         settings = load(context, call, config, {})
     try:
         with _progress(disable=call.json) as bars:
-            verdicts = asyncio.run(_verdicts(settings, None if everyone else call.tenant, bars))
+            verdicts = asyncio.run(log_verdicts(settings, None if everyone else call.tenant, bars))
     except FailedPrecondition as error:
         # The data directory, the database or the keyring cannot be used as the settings say.
         print_refusal(error, as_json=call.json)
         raise typer.Exit(EXIT_CONFIGURATION) from error
-    call.show([_facts(name, verdict) for name, verdict in verdicts.items()], lambda: _shown(verdicts))
+    call.show([log_facts(name, verdict) for name, verdict in verdicts.items()], lambda: logs_shown(verdicts))
     if any(verdict.findings for verdict in verdicts.values()):
         raise typer.Exit(EXIT_FINDINGS)
 
 
-async def _verdicts(settings: "Settings", name: str | None, bars: Progress) -> dict[str, "LogVerdict"]:
+async def log_verdicts(settings: "Settings", name: str | None, bars: Progress) -> dict[str, "LogVerdict"]:
     """The verdict on one tenant's log, or on all, by the tenant's name."""
     from intelgraph.gateway.log_verification import log_verification
 
     async with log_verification(settings) as verification:
         return {
-            tenant.name: await verification.verifier.verify(tenant, _bar(bars, tenant.name))
+            tenant.name: await verification.verify(tenant, _bar(bars, tenant.name))
             async for tenant in verification.tenants(name)
         }
 
@@ -80,7 +81,7 @@ def _bar(bars: Progress, name: str) -> "Callable[[int, int], None]":
     return lambda done, last: bars.update(task, completed=done, total=last)
 
 
-def _facts(name: str, verdict: "LogVerdict") -> dict[str, Any]:
+def log_facts(name: str, verdict: "LogVerdict") -> dict[str, Any]:
     return {
         "tenant": name,
         "seq": verdict.seq,
@@ -101,7 +102,7 @@ def _facts(name: str, verdict: "LogVerdict") -> dict[str, Any]:
     }
 
 
-def _shown(verdicts: Mapping[str, "LogVerdict"]) -> RenderableType:
+def logs_shown(verdicts: Mapping[str, "LogVerdict"]) -> RenderableType:
     logs = Table()
     for column in ("tenant", "changes", "removed", "root", "verdict"):
         logs.add_column(column, overflow="fold")  # a root that is cut off cannot be compared

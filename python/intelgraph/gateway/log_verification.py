@@ -1,6 +1,6 @@
 """Puts together what checking logs takes: the gateway's database and keys, and none of its services."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -9,11 +9,13 @@ from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
+from intelgraph.provenance.anchors import anchors_of
+from intelgraph.provenance.entries import EntryReader
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.attach import attached
 from intelgraph.storage.database import Database
 from intelgraph.temporal.catalogues import Catalogues
-from intelgraph.temporal.verify import LogVerifier
+from intelgraph.temporal.verify import LogVerdict, LogVerifier
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 
 if TYPE_CHECKING:
@@ -24,10 +26,20 @@ _PAGE_TENANTS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class LogVerification:
-    """A verifier, and the tenants whose logs there are."""
+    """A verifier, the anchors that it holds logs against, and the tenants whose logs there are."""
 
     verifier: LogVerifier
     registry: TenantRegistry
+    entries: EntryReader
+
+    async def verify(
+        self, tenant: Tenant, progress: Callable[[int, int], None] = lambda done, last: None
+    ) -> LogVerdict:
+        """Checks a tenant's log against its clock row and against its anchors in the ledger. Raises as
+        `LogVerifier.verify`.
+        """
+        anchors = await anchors_of(self.entries, tenant.tenant_id)
+        return await self.verifier.verify(tenant, progress, anchors)
 
     async def tenants(self, name: str | None) -> AsyncIterator[Tenant]:
         """The tenant of that name, whatever its state, or all by name.
@@ -59,8 +71,10 @@ async def log_verification(settings: "Settings") -> AsyncIterator[LogVerificatio
             try:
                 ledger = Ledger(keystore, keys)
                 catalogues = Catalogues(ContractRegistry(database, ledger))
-                verifier = LogVerifier(database, Unsealer(keys), catalogues, keystore)
-                yield LogVerification(verifier, TenantRegistry(database, ledger))
+                unsealer = Unsealer(keys)
+                verifier = LogVerifier(database, unsealer, catalogues, keystore)
+                entries = EntryReader(database, unsealer, keystore)
+                yield LogVerification(verifier, TenantRegistry(database, ledger), entries)
             finally:
                 await keys.close()
         finally:

@@ -5,6 +5,7 @@ owns the database, nor the one who holds the tenant's keys.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,16 @@ from uuid import UUID
 
 from intelgraph._core import tree_of_frontier
 from intelgraph.errors import IntelGraphError
+from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import GATEWAY
+from intelgraph.provenance.entries import EntryFilter
 from intelgraph.provenance.kinds import LogAnchored
 from intelgraph.provenance.ledger import Act
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from intelgraph.provenance.entries import EntryReader
     from intelgraph.provenance.ledger import Ledger
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
@@ -28,6 +32,7 @@ EVERY_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 10.0
 """How often a gateway looks which logs are due; together with `EVERY_SECONDS` less than a minute."""
 MOST_AT_ONCE: Final = 200
+_PAGE: Final = 1000
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _log = logging.getLogger(__name__)
@@ -50,6 +55,21 @@ ON CONFLICT (tenant_id) DO UPDATE SET seq = excluded.seq, anchored_at = clock_ti
 WHERE anchor.seq < excluded.seq
 RETURNING tenant_id
 """
+
+
+async def anchors_of(reader: "EntryReader", tenant_id: UUID) -> Sequence[tuple[int, bytes]]:
+    """Sizes that the tenant's log had, and its root at each, as the ledger has them. Raises as `EntryReader.page`."""
+    wanted = EntryFilter(kinds=(LogAnchored.NUMBER,), about=tenant_id)
+    found: list[tuple[int, bytes]] = []
+    before: int | None = None
+    while True:
+        entries, before = await reader.page(PLATFORM.tenant_id, wanted, before, _PAGE)
+        for entry in entries:
+            said = json.loads(entry.payload) if entry.payload else None
+            if said is not None:
+                found.append((said["size"], bytes.fromhex(said["root"])))
+        if before is None:
+            return found
 
 
 class _Named:

@@ -7,7 +7,7 @@ one snapshot: the log may grow and shrink meanwhile, and the check is of what it
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -67,14 +67,20 @@ class LogVerifier:
         self._keystore = keystore
 
     async def verify(
-        self, tenant: "Tenant", progress: Callable[[int, int], None] = lambda done, last: None
+        self,
+        tenant: "Tenant",
+        progress: Callable[[int, int], None] = lambda done, last: None,
+        anchors: Sequence[tuple[int, bytes]] = (),
     ) -> LogVerdict:
         """Checks the whole log. `progress` is told the last change that was checked, and the last there is.
+
+        `anchors` are sizes that the log had by the ledger, and its root at each: what was changed since, with all that
+        stands in the database changed to fit, no longer fits those.
 
         Raises as `KeyService.authorise`, and Internal CLOCK_MISSING: what is wrong with the log itself is a
         finding.
         """
-        check = LogCheck(self._keystore, tenant.tenant_id.bytes)
+        check = LogCheck(self._keystore, tenant.tenant_id.bytes, anchors)
         done = 0
         async with self._database.read(tenant.tenant_id) as connection:
             head = await log_tree.tree_head(connection, tenant.tenant_id)

@@ -298,7 +298,7 @@ fn the_tree_over_the_log_covers_the_report() {
         Enforcement::Warn,
     );
     let verdict = |log: &Log| {
-        let mut check = LogCheck::new(TENANT);
+        let mut check = LogCheck::new(TENANT, Vec::new());
         let catalogue = gateway.catalogue();
         check.take(&log.leaves(), &gateway.keystore, &catalogue, NOW).expect("rows");
         let verdict = check.finish(3, &log.frontier.to_bytes(), 3);
