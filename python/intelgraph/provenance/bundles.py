@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from intelgraph._core import CoreError, bundle_entries, leaf
+from intelgraph._core import CoreError, bundle_commitments, bundle_entries, leaf
 
 if TYPE_CHECKING:
     from intelgraph.provenance.log_directory import LogDirectory
@@ -27,15 +27,34 @@ def read_bundle(directory: "LogDirectory", first: int) -> Sequence[bytes]:
     """The leaves of the bundle that begins with this index: of the full one, or of the widest partial one; none where
     neither can be read. Blocks.
     """
+    content = _widest(directory, first)
+    try:
+        return bundle_entries(content) if content is not None else []
+    except CoreError:
+        return []
+
+
+def read_commitments(directory: "LogDirectory", first: int, size: int) -> bytes:
+    """The commitments, 64 bytes each, of the entries of the bundle that begins with this index, as far as a log of
+    that size goes; fewer, or none, where they cannot be read. Blocks.
+    """
+    content = directory.read(bundle_path(first, size))
+    if content is None:
+        content = _widest(directory, first)
+    try:
+        commitments = bundle_commitments(content) if content is not None else b""
+    except CoreError:
+        return b""
+    return commitments[: (size - first) * COMMITMENTS_BYTES]
+
+
+def _widest(directory: "LogDirectory", first: int) -> bytes | None:
     content = directory.read(bundle_path(first))
     for width in range(BUNDLE_ENTRIES - 1, 0, -1) if content is None else ():
         content = directory.read(bundle_path(first, first + width))
         if content is not None:
             break
-    try:
-        return bundle_entries(content) if content is not None else []
-    except CoreError:
-        return []
+    return content
 
 
 def leaves(commitments: bytes) -> Sequence[bytes]:
