@@ -7,7 +7,6 @@ fork.
 """
 
 import asyncio
-import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -90,13 +89,14 @@ class Restorer:
         return Restored(self._data_dir, tuple(self._kept), bundle.holds(KEYRING_KEY))
 
     def _require_empty(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if not self._data_dir.is_dir() or any(self._data_dir.iterdir()):
-                raise FailedPrecondition(
-                    "RESTORE_TARGET_NOT_EMPTY",
-                    f"{self._data_dir} is not empty, and nothing is restored over what is there",
-                    fix="name a data directory that does not exist yet, or move this one away",
-                )
+        if not self._data_dir.exists():
+            return
+        if not self._data_dir.is_dir() or any(self._data_dir.iterdir()):
+            raise FailedPrecondition(
+                "RESTORE_TARGET_NOT_EMPTY",
+                f"{self._data_dir} is not empty, and nothing is restored over what is there",
+                fix="name a data directory that does not exist yet, or move this one away",
+            )
 
     def _stage(self) -> None:
         """An empty directory; one of a restore that was killed is done away with."""

@@ -1,6 +1,5 @@
 """Puts together what backups and recovering the ledger take: the gateway's parts, and none of its services."""
 
-import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unlocking import with_passphrase_asked
-from intelgraph.provenance.actor import Actor
+from intelgraph.provenance.actor import Actor, account
 from intelgraph.provenance.checkpoints import CheckpointSigner
 from intelgraph.provenance.key_entries import KeyEntries
 from intelgraph.provenance.ledger import Ledger
@@ -39,7 +38,7 @@ class LedgerAtHand:
 
 def operator() -> Actor:
     """Who calls a verb on the gateway's host."""
-    return Actor(getpass.getuser(), "cli")
+    return Actor(account(), "cli")
 
 
 @asynccontextmanager

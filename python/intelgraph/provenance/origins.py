@@ -28,6 +28,11 @@ def next_origin(origin: str) -> str:
     return f"{base_of(origin)}/{generation_of(origin) + 1}"
 
 
+def precedes(origin: str, other: str) -> bool:
+    """Whether a log of that name came before the other, in its line."""
+    return base_of(origin) == base_of(other) and 0 < generation_of(origin) < generation_of(other)
+
+
 def claimed_origin(note: bytes) -> str | None:
     """The log that a signed note says it is of, whoever signed it; None for what is no signed note."""
     try:
