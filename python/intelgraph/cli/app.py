@@ -34,10 +34,12 @@ VERBS: Final = {
     "ledger": "intelgraph.cli.ledger",
     "operations": "intelgraph.cli.operations",
     "retention": "intelgraph.cli.retention",
+    "backup": "intelgraph.cli.backup",
+    "restore": "intelgraph.cli.restore",
 }
 """The module of each verb, in the order of the help."""
 
-_READ_ALL_SETTINGS: Final = frozenset({"serve", "config", "log"})
+_READ_ALL_SETTINGS: Final = frozenset({"serve", "config", "log", "backup", "restore"})
 """Verbs that load the gateway's settings themselves, with --config, and say what is wrong with them."""
 
 _SHARED_WITH_VALUE: Final = frozenset(

@@ -32,7 +32,8 @@ def backup(
     context: typer.Context,
     to: Annotated[Path | None, typer.Option(help="File to write; it must not exist yet.")] = None,
     with_key_file: Annotated[
-        bool, typer.Option(help="Put in what unlocks the keyring, too: whoever has the file can read everything.")
+        bool,
+        typer.Option(help="Put in what unlocks the keyring, too: whoever has the file can read everything."),
     ] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -91,7 +92,9 @@ def verify(context: typer.Context, file: Annotated[Path, typer.Argument(help="Fi
         "faults": [{"path": each.path, "what": each.what} for each in verdict.faults],
         **described(verdict.manifest),
     }
-    call.show(facts, lambda: Group(_table(verdict.manifest, verdict.digest), Text("as it was written", "green")))
+    call.show(
+        facts, lambda: Group(_table(verdict.manifest, verdict.digest), Text("as it was written", "green"))
+    )
 
 
 def verified_backup(call: Invocation, file: Path) -> "Verdict":

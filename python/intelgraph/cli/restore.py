@@ -69,5 +69,9 @@ def _shown(restored: "Restored") -> RenderableType:
     lines: list[RenderableType] = [Text(f"restored into {restored.data_dir}", "green")]
     lines += [Text(f"kept as it was: {path}", "yellow") for path in restored.kept]
     if not restored.has_unlock:
-        lines.append(Text("The backup has no key file: put it into its place, or give the passphrase.", "yellow"))
-    return Group(*lines, Text("next: intelgraph serve; docs/backup.md says what to do if the ledger is forked"))
+        lines.append(
+            Text("The backup has no key file: put it into its place, or give the passphrase.", "yellow")
+        )
+    return Group(
+        *lines, Text("next: intelgraph serve; docs/backup.md says what to do if the ledger is forked")
+    )
