@@ -115,7 +115,7 @@ def test_a_backup_of_a_gateway_that_serves_is_served_on_elsewhere(
 
     there = tmp_path / "elsewhere"
     restored = intelgraph("--data-dir", there, "restore", file)
-    assert (restored["kept"], restored["key_file"]) == ([], True)
+    assert (restored["kept"], restored["key_file"], restored["unentered"]) == ([], True, None)
     modes = {
         path.relative_to(there).as_posix(): stat.S_IMODE(path.stat().st_mode)
         for path in (there, there / "keys", there / "postgres", *(there / "keys").iterdir())
@@ -137,6 +137,7 @@ def test_a_backup_of_a_gateway_that_serves_is_served_on_elsewhere(
         assert before["fork_index"] is None
         load(second, "C", 50)
         assert temperature(second, "C0") == 49
+        assert "backup.restored" in kinds(there, second)
         verify(there)
         after = intelgraph("--data-dir", there, "--server", second.address, "ledger", "checkpoint")
         assert after["checkpoint"] != before["checkpoint"], "the ledger goes on"
@@ -166,7 +167,8 @@ def test_a_backup_without_the_key_file_opens_for_who_has_it(
     key = (gateway.data_dir / "keys/keyring.key").read_bytes()
     assert key not in file.read_bytes()
     assert key in taken[0].read_bytes()
-    assert intelgraph("--data-dir", there, "restore", file)["key_file"] is False
+    restored = intelgraph("--data-dir", there, "restore", file)
+    assert (restored["key_file"], restored["unentered"]) == (False, "KEYRING_UNLOCK_MISSING")
     refused = intelgraph("--data-dir", there, "log", "verify", code=64)
     assert refused["reason"] == "KEYRING_UNLOCK_MISSING"
     (there / "keys/keyring.key").write_bytes(key)

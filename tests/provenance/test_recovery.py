@@ -132,7 +132,7 @@ async def test_altered_tiles_are_not_believed(log_world: LogWorld) -> None:
     bundle.write_bytes(bytes(content))
     with pytest.raises(DataLoss) as refused:
         await log_world.recovery().recover(OPERATOR)
-    assert refused.value.reason == "LEDGER_TILES_DAMAGED"
+    assert refused.value.reason == "LEDGER_TILES_ALTERED"
     assert len(await log_world.entries()) == 500
 
 

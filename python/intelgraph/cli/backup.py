@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -150,9 +150,3 @@ def _taken(taken: "Taken", *, with_key_file: bool) -> RenderableType:
     if taken.unentered is not None:
         lines.append(Text(f"The ledger has no entry of it: {taken.unentered}", "yellow"))
     return Group(*lines, Text(f"written to {taken.path} and read back", "green"))
-
-
-def print_kept(paths: tuple[Path, ...]) -> None:
-    """Says what was found in its place and not written over."""
-    for path in paths:
-        Console(stderr=True, highlight=False).print(f"[yellow]kept[/] {path}: it was there, and is newer")

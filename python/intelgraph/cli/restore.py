@@ -16,6 +16,7 @@ from intelgraph.cli.refusal import print_refusal
 
 if TYPE_CHECKING:
     from intelgraph.backup.restoring import Restored
+    from intelgraph.backup.verification import Verdict
     from intelgraph.cli.bars import Bars
     from intelgraph.gateway.settings import Settings
 
@@ -42,6 +43,7 @@ def restore(
     try:
         with bars(shown=not call.json, in_bytes=True) as show:
             restored = asyncio.run(_restore(settings, file, show))
+        unentered = asyncio.run(_enter(settings, verdict))
     except FailedPrecondition as error:
         print_refusal(error, as_json=call.json)
         raise typer.Exit(EXIT_CONFIGURATION) from error
@@ -53,9 +55,10 @@ def restore(
         "data_dir": str(restored.data_dir),
         "kept": [str(path) for path in restored.kept],
         "key_file": restored.has_unlock,
+        "unentered": unentered,
         **described(verdict.manifest),
     }
-    call.show(facts, lambda: _shown(restored))
+    call.show(facts, lambda: _shown(restored, unentered))
 
 
 async def _restore(settings: "Settings", file: Path, show: "Bars") -> "Restored":
@@ -65,7 +68,14 @@ async def _restore(settings: "Settings", file: Path, show: "Bars") -> "Restored"
     return await restorer(settings).restore(Bundle.open(file), show)
 
 
-def _shown(restored: "Restored") -> RenderableType:
+async def _enter(settings: "Settings", verdict: "Verdict") -> str | None:
+    from intelgraph.gateway.backing_up import enter_restored
+    from intelgraph.provenance.kinds import BackupRestored
+
+    return await enter_restored(settings, BackupRestored(verdict.digest, verdict.manifest.log_size))
+
+
+def _shown(restored: "Restored", unentered: str | None) -> RenderableType:
     lines: list[RenderableType] = [Text(f"restored into {restored.data_dir}", "green")]
     lines += [Text(f"kept as it was: {path}", "yellow") for path in restored.kept]
     if not restored.has_unlock:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from intelgraph.backup.restoring import Restorer
 from intelgraph.backup.taking import BackupTaker
+from intelgraph.errors import IntelGraphError
 from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
@@ -14,6 +15,7 @@ from intelgraph.keys.unlocking import with_passphrase_asked
 from intelgraph.provenance.actor import Actor, account
 from intelgraph.provenance.checkpoints import CheckpointSigner
 from intelgraph.provenance.key_entries import KeyEntries
+from intelgraph.provenance.kinds import BackupRestored
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.recovery import Recovery
@@ -87,6 +89,19 @@ async def backup_taker(settings: "Settings") -> AsyncIterator[BackupTaker]:
             (settings.keys.local, settings.data_dir / "keys"),
             digest,
         )
+
+
+async def enter_restored(settings: "Settings", facts: BackupRestored) -> str | None:
+    """Enters in the ledger what was restored; why not, where that cannot be: a key that was not in the backup, say."""
+    try:
+        async with ledger_at_hand(settings) as hand:
+            await hand.ledger.ready()
+            async with hand.database.write() as connection:
+                subject = f"backup:{facts.digest}"
+                await hand.ledger.append(connection, facts, subject=subject, by=operator(), tenant=None)
+    except IntelGraphError as error:
+        return error.reason
+    return None
 
 
 def restorer(settings: "Settings") -> Restorer:

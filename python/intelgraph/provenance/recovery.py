@@ -137,7 +137,7 @@ class Recovery:
         """Replays from the tiles what the database lacks, and has the ledger take entries again.
 
         Raises FailedPrecondition LEDGER_NOT_FORKED, LEDGER_DIVERGED or LEDGER_TILES_LOST, DataLoss
-        LEDGER_TILES_DAMAGED or LEDGER_ENTRIES_DAMAGED, Unavailable LEDGER_BUSY, and as `Ledger.append`.
+        LEDGER_TILES_ALTERED or LEDGER_ENTRIES_DAMAGED, Unavailable LEDGER_BUSY, and as `Ledger.append`.
         """
         if not dry_run:
             await self._ledger.ready()
@@ -264,7 +264,7 @@ class Recovery:
         if (edge.size, edge.root) == (signed.size, signed.root):
             return _diverged(standing)
         return DataLoss(
-            "LEDGER_TILES_DAMAGED",
+            "LEDGER_TILES_ALTERED",
             f"the tiles in {self._directory.root} are not those of the signed checkpoint of {signed.size} entries",
             fix="put the directory's files back from a mirror of the log; if there is none,"
             " `intelgraph ledger recover --acknowledge`",
