@@ -118,7 +118,7 @@ def test_a_backup_of_a_gateway_that_serves_is_served_on_elsewhere(
     assert (restored["kept"], restored["key_file"], restored["unentered"]) == ([], True, None)
     modes = {
         path.relative_to(there).as_posix(): stat.S_IMODE(path.stat().st_mode)
-        for path in (there, there / "keys", there / "postgres", *(there / "keys").iterdir())
+        for path in (there, there / "keys", there / "postgres", *(there / "keys").glob("*"))
     }
     assert modes == {
         ".": 0o700,
@@ -126,6 +126,7 @@ def test_a_backup_of_a_gateway_that_serves_is_served_on_elsewhere(
         "postgres": 0o700,
         "keys/keyring.sealed": 0o600,
         "keys/keyring.key": 0o600,
+        "keys/keyring.sealed.lock": 0o600,
     }
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
 
@@ -205,9 +206,8 @@ def test_a_restored_gateway_refuses_to_fork_until_it_has_recovered(tmp_path: Pat
         with pytest.raises(FailedPrecondition) as refused:
             load(first, "C", 5)
         assert refused.value.reason == "LEDGER_FORKED"
-        (tmp_path / "forked.tar").unlink(missing_ok=True)
         said = intelgraph("--data-dir", first.data_dir, "backup", "--to", tmp_path / "forked.tar", *config)
-        assert said["unentered"] == "LEDGER_FORKED"
+        assert said["unentered"] is None
 
         verb = ("--data-dir", first.data_dir, "ledger", "recover", *config)
         planned = intelgraph(*verb, "--dry-run")
@@ -218,7 +218,7 @@ def test_a_restored_gateway_refuses_to_fork_until_it_has_recovered(tmp_path: Pat
         assert intelgraph(*verb, code=2)["reason"] == "LEDGER_NOT_FORKED"
 
         load(first, "C", 5)
-        assert temperature(first, "C0") == 4
+        assert temperature(first, "C4") == 4
         assert "ledger.recovered" in kinds(first.data_dir, first)
         verdict = intelgraph("--data-dir", first.data_dir, "ledger", "verify", *config)
         assert verdict["findings"] == []

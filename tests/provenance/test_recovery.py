@@ -2,16 +2,20 @@
 
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from intelgraph._core import open_ledger_entry
 from intelgraph.errors import DataLoss, FailedPrecondition, IntelGraphError
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import Actor
-from intelgraph.provenance.kinds import ForkAcknowledged, LedgerRecovered
+from intelgraph.provenance.kinds import ContractPublished, DataKeyCreated, ForkAcknowledged, LedgerRecovered
+from intelgraph.provenance.making_up import make_up
 from intelgraph.storage.connection import Connection
+from tests.parts.ledger import ledger_parts
 from tests.provenance.log_world import LogWorld
 
 OPERATOR = Actor("root", "cli")
@@ -111,6 +115,41 @@ async def test_recovery_works_beside_a_gateway_that_refuses(log_world: LogWorld)
         await log_world.append(1)
         await log_world.until(302)
     await log_world.verify(302)
+
+
+async def test_what_is_done_about_a_fork_is_entered_and_nothing_else(log_world: LogWorld) -> None:
+    await log_world.sequenced(30)
+    await log_world.take_back(20)
+    facts, ledger = ContractPublished("d", "1.0.0", "ab" * 32), log_world.parts.ledger
+    async with log_world.sequencing():
+        async with log_world.database.write() as connection:
+            await ledger.append(connection, facts, subject="a", by=OPERATOR, tenant=None, about_fork=True)
+        async with log_world.database.write() as connection:
+            await ledger.append(connection, facts, subject="a", by=OPERATOR, tenant=None, about_fork=True)
+            # The word holds for that entry, and not for the transaction.
+            with pytest.raises(asyncpg.PostgresError, match="forked"):
+                async with connection.transaction():
+                    await ledger.append(connection, facts, subject="b", by=OPERATOR, tenant=None)
+        assert await log_world.outbox() == 2
+        await log_world.recovery().recover(OPERATOR)
+        await log_world.until(33)
+    await log_world.verify(33)
+
+
+async def test_a_process_without_a_key_yet_recovers(log_world: LogWorld, tmp_path: Path) -> None:
+    await log_world.sequenced(30)
+    await log_world.take_back(20)
+    async with (
+        log_world.sequencing(),
+        ledger_parts(log_world.database, tmp_path / "keys", keys_entered=True) as fresh,
+    ):
+        log_world.parts = fresh
+        await log_world.recovery().recover(OPERATOR)
+        await log_world.until(31)
+        # Its own key waited for that.
+        await make_up(fresh.ledger, log_world.database)
+    kinds = [row["kind"] for row in await log_world.entries()]
+    assert (kinds[30], DataKeyCreated.NUMBER in kinds[31:]) == (LedgerRecovered.NUMBER, True)
 
 
 async def test_lost_tiles_are_not_made_up(log_world: LogWorld) -> None:

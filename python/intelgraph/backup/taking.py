@@ -176,11 +176,17 @@ class BackupTaker:
     async def _entered(self, facts: BackupTaken, by: "Actor") -> str | None:
         try:
             async with self._database.write() as connection:
+                # A backup is what anybody should take first whose ledger is forked.
                 await self._ledger.append(
-                    connection, facts, subject=f"backup:{facts.digest}", by=by, tenant=None
+                    connection,
+                    facts,
+                    subject=f"backup:{facts.digest}",
+                    by=by,
+                    tenant=None,
+                    about_fork=True,
                 )
         except IntelGraphError as error:
-            # The backup is good, and may be what a forked ledger is recovered from.
+            # The backup is good whatever became of its entry.
             return error.reason
         return None
 
