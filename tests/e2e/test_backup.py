@@ -224,3 +224,63 @@ def test_a_restored_gateway_refuses_to_fork_until_it_has_recovered(tmp_path: Pat
         assert verdict["findings"] == []
     finally:
         first.stop()
+
+
+def test_two_people_give_up_a_log_whose_tiles_are_lost(tmp_path: Path) -> None:
+    gateway = GatewayProcess(tmp_path)
+    copy, config = tmp_path / "copy", ("--config", tmp_path / "intelgraph.toml")
+    config[1].write_text(f'[ledger]\ncheckpoint_copies = ["{copy}"]\n')
+    gateway.start()  # finds the file in its working directory
+    try:
+        load(gateway, "A", 30)
+        intelgraph(
+            "--data-dir", gateway.data_dir, "backup", "--to", tmp_path / "old.tar", "--with-key-file", *config
+        )
+        load(gateway, "B", 30)
+    finally:
+        gateway.stop()
+    shutil.rmtree(gateway.data_dir)
+    intelgraph("--data-dir", gateway.data_dir, "restore", tmp_path / "old.tar", *config)
+    at = ("--data-dir", gateway.data_dir, "--server", gateway.address)
+    recover = ("--data-dir", gateway.data_dir, "ledger", "recover", *config)
+
+    gateway.start()
+    try:
+        assert intelgraph(*recover, code=2)["reason"] == "LEDGER_TILES_LOST"
+        document = tmp_path / "document.json"
+        planned = intelgraph(*recover, "--acknowledge", "--dry-run", "-o", document)
+        plan = (
+            planned["kind"],
+            "--document",
+            document,
+            "--reason",
+            "the disk is lost",
+        )
+        asked = intelgraph(*at, "--as", "alice", "approvals", "request", *plan, "--platform")
+        acknowledge = (
+            *recover,
+            "--acknowledge",
+            "--reason",
+            "the disk is lost",
+            "--approval",
+            asked["approval_id"],
+        )
+        assert intelgraph(*acknowledge, code=2)["reason"] == "APPROVAL_NOT_APPROVED"
+        intelgraph(
+            *at, "--as", "bob", "approvals", "approve", asked["approval_id"], "--digest", asked["digest"]
+        )
+        acknowledged = intelgraph(*acknowledge)
+        assert acknowledged["origin"] == planned["document"]["origin"] + "/2"
+        assert intelgraph(*acknowledge, code=2)["reason"] == "LEDGER_NOT_FORKED"
+
+        load(gateway, "C", 5)
+        assert temperature(gateway, "C4") == 4
+        listed = kinds(gateway.data_dir, gateway)
+        assert {"ledger.fork_acknowledged", "approval.requested", "approval.approved", "approval.used"} <= {
+            *listed
+        }
+        assert intelgraph(*at, "ledger", "checkpoint")["checkpoint"].startswith(acknowledged["origin"] + "\n")
+        assert intelgraph("--data-dir", gateway.data_dir, "ledger", "verify", *config)["findings"] == []
+        assert list(copy.glob("forks/*/checkpoint"))
+    finally:
+        gateway.stop()

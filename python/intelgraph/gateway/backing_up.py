@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from intelgraph.approvals.approvals import Approvals
 from intelgraph.backup.restoring import Restorer
 from intelgraph.backup.taking import BackupTaker
 from intelgraph.errors import IntelGraphError
@@ -22,6 +23,7 @@ from intelgraph.provenance.recovery import Recovery
 from intelgraph.storage.attach import attached
 from intelgraph.storage.database import Database
 from intelgraph.storage.dumping import Administrator
+from intelgraph.tenants.registry import TenantRegistry
 
 if TYPE_CHECKING:
     from intelgraph.gateway.settings import Settings
@@ -68,6 +70,12 @@ async def ledger_at_hand(settings: "Settings") -> AsyncIterator[LedgerAtHand]:
                 await keys.close()
         finally:
             await database.close()
+
+
+async def platform_approvals(settings: "Settings", hand: LedgerAtHand) -> Approvals:
+    """The approvals that acts of the platform use up."""
+    platform = await TenantRegistry(hand.database, hand.ledger).get(settings.platform_tenant)
+    return Approvals(hand.database, hand.ledger, platform)
 
 
 @asynccontextmanager
