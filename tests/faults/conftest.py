@@ -17,19 +17,6 @@ from tests.faults.report import Report
 _REPORT: Final = Path(__file__).resolve().parents[2] / "build/faults/report.json"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--faults", choices=("short", "full"), default="short", help="full: 100 kills, and a report"
-    )
-
-
-@pytest.fixture(scope="session")
-def is_full(pytestconfig: pytest.Config) -> bool:
-    """Whether the faults run in full."""
-    # Where the suite is started from its root, this file is found too late to add an option.
-    return bool(pytestconfig.getoption("--faults", default="short") == "full")
-
-
 @pytest.fixture(scope="session")
 def report(is_full: bool) -> Iterator[Report]:
     """What the faults did and what survived."""

@@ -66,7 +66,8 @@ async def test_public_set_follows_the_key(tmp_path: Path) -> None:
     LocalIssuer.public_keys(tmp_path).write_bytes(b"not a set")
     LocalIssuer.ensure(tmp_path)
     await verifier(tmp_path).verify(token)
-    assert len(list((tmp_path / "identity").iterdir())) == 2
+    names = {path.name for path in (tmp_path / "identity").iterdir()}
+    assert names == {"local-signing-key.pem", "local-jwks.json", "minted.jsonl"}
 
 
 @pytest.mark.parametrize(

@@ -16,5 +16,7 @@ def small_disk(place: Path) -> Iterator[Path]:
     command = ["/bin/mount", "-t", "tmpfs", "-o", "size=200m,mode=700", "none", str(place)]
     if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode != 0:
         pytest.skip("a disk that can be filled takes the right to mount one")
-    yield place
-    subprocess.run(["/bin/umount", "--lazy", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", str(place)], check=True)

@@ -214,6 +214,18 @@ pub fn bundle_entries<'py>(py: Python<'py>, bundle: &[u8]) -> PyResult<Vec<Bound
     core::entries(bundle).map(|entry| Ok(PyBytes::new(py, entry.map_err(of_ledger)?))).collect()
 }
 
+/// The commitments in the leaves of a bundle, 64 bytes each.
+#[pyfunction]
+pub fn bundle_commitments<'py>(py: Python<'py>, bundle: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let mut commitments = Vec::with_capacity(bundle.len() / 2);
+    for entry in core::entries(bundle) {
+        let (header, payload) = entry.and_then(core::parse_leaf).map_err(of_ledger)?;
+        commitments.extend_from_slice(&header);
+        commitments.extend_from_slice(&payload);
+    }
+    Ok(PyBytes::new(py, &commitments))
+}
+
 /// Commits to the canonical bytes of a header or a payload.
 #[pyfunction]
 pub fn commitment<'py>(

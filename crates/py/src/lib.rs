@@ -42,10 +42,10 @@ mod _core {
     use crate::keystore::{DataKeyRow, IndexKeyRow, Keystore, PendingDek, PendingIndexKey, TenantKey};
     #[pymodule_export]
     use crate::ledger::{
-        TileWriter, add_cosignature, bundle_entries, checkpoint_text, commitment, consistency_file,
-        consistency_proof, consistency_tiles, cosign, inclusion_file, inclusion_proof, inclusion_tiles, leaf,
-        leaf_hash, open_checkpoint, parse_leaf, signed_note, tree_of_frontier, verify_consistency,
-        verify_inclusion, verify_signature, vkey,
+        TileWriter, add_cosignature, bundle_commitments, bundle_entries, checkpoint_text, commitment,
+        consistency_file, consistency_proof, consistency_tiles, cosign, inclusion_file, inclusion_proof,
+        inclusion_tiles, leaf, leaf_hash, open_checkpoint, parse_leaf, signed_note, tree_of_frontier,
+        verify_consistency, verify_inclusion, verify_signature, vkey,
     };
     #[pymodule_export]
     use crate::ledger_entries::{

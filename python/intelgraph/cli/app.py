@@ -36,10 +36,12 @@ VERBS: Final = {
     "operations": "intelgraph.cli.operations",
     "retention": "intelgraph.cli.retention",
     "policy": "intelgraph.cli.policy",
+    "backup": "intelgraph.cli.backup",
+    "restore": "intelgraph.cli.restore",
 }
 """The module of each verb, in the order of the help."""
 
-_READ_ALL_SETTINGS: Final = frozenset({"serve", "config", "log"})
+_READ_ALL_SETTINGS: Final = frozenset({"serve", "config", "log", "backup", "restore"})
 """Verbs that load the gateway's settings themselves, with --config, and say what is wrong with them."""
 
 _SHARED_WITH_VALUE: Final = frozenset(

@@ -13,6 +13,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from intelgraph.cli.invocation import invocation
+from intelgraph.cli.ledger_recover import recover
 from intelgraph.cli.ledger_verify import verify
 from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
 from intelgraph.cli.moments import parse_moment
@@ -227,3 +228,4 @@ def erase(
 
 
 app.command()(verify)
+app.command()(recover)

@@ -65,6 +65,7 @@ from intelgraph.provenance.key_entries import KeyEntries
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.provenance.life import recorded_life
 from intelgraph.provenance.log_directory import LogDirectory
+from intelgraph.provenance.minted_tokens import MintedTokens
 from intelgraph.provenance.proofs import Prover
 from intelgraph.provenance.sequencer import Sequencer
 from intelgraph.provenance.witnesses import Witnesses
@@ -134,12 +135,17 @@ async def _sequencing(settings: Settings, database: Database, core: "_Core") -> 
     copies = [LogDirectory(each) for each in settings.ledger.checkpoint_copies]
     sequencer = Sequencer(database, directory, copies, core.signer)
     await sequencer.start()
-    anchoring = asyncio.create_task(Anchors(database, core.ledger).run(), name="anchors")
+    minted = MintedTokens(database, core.ledger, settings.data_dir / "identity")
+    tasks = [
+        asyncio.create_task(Anchors(database, core.ledger).run(), name="anchors"),
+        asyncio.create_task(minted.run(), name="minted tokens"),
+    ]
     try:
         yield directory
     finally:
-        anchoring.cancel()
-        await asyncio.gather(anchoring, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await sequencer.stop()
 
 

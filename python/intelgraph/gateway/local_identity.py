@@ -6,11 +6,11 @@ key only while no other issuer is configured and it listens on loopback.
 
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
+from uuid import UUID, uuid4
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from intelgraph.errors import FailedPrecondition
+from intelgraph.provenance.actor import account
+from intelgraph.provenance.minted_file import MintedLine, record
 
 DEFAULT_LIFETIME_S: Final = 3600.0
 _KEY: Final = "local-signing-key.pem"
@@ -28,9 +30,10 @@ _PUBLIC: Final = "local-jwks.json"
 class LocalIssuer:
     """Mints tokens with the key in `<data directory>/identity`."""
 
-    def __init__(self, key: Ed25519PrivateKey, kid: str) -> None:
+    def __init__(self, key: Ed25519PrivateKey, kid: str, directory: Path) -> None:
         self._key = key
         self._kid = kid
+        self._directory = directory
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
@@ -52,7 +55,7 @@ class LocalIssuer:
                 fix="restore it, or remove it and start the gateway again: it makes a new key, and tokens that"
                 " were minted with the former one end",
             )
-        return cls(key, _thumbprint(key))
+        return cls(key, _thumbprint(key), path.parent)
 
     @classmethod
     def ensure(cls, data_dir: Path) -> Self:
@@ -91,8 +94,11 @@ class LocalIssuer:
         lifetime: float = DEFAULT_LIFETIME_S,
         attributes: Mapping[str, str] | None = None,
     ) -> str:
-        """A token that is valid from now for `lifetime` seconds."""
-        now = int(time.time())
+        """A token that is valid from now for `lifetime` seconds, once it is written down for the ledger.
+
+        Raises FailedPrecondition TOKEN_NOT_WRITTEN_DOWN.
+        """
+        now, token_id = int(time.time()), uuid4()
         claims: dict[str, Any] = {
             "sub": subject,
             "tenant": tenant,
@@ -101,10 +107,11 @@ class LocalIssuer:
             "iss": "intelgraph-local",
             "iat": now,
             "exp": now + int(lifetime),
-            "jti": secrets.token_hex(8),
+            "jti": str(token_id),
         }
         if attributes:
             claims["ig_attrs"] = dict(attributes)
+        _write_down(self._directory, token_id, claims)
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self._kid})
 
     def public_set(self) -> bytes:
@@ -112,6 +119,26 @@ class LocalIssuer:
         public = OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         key = public | {"kid": self._kid, "use": "sig", "alg": "EdDSA"}
         return json.dumps({"keys": [key]}, indent=2).encode()
+
+
+def _write_down(directory: Path, token_id: UUID, claims: Mapping[str, Any]) -> None:
+    line = MintedLine(
+        token_id=token_id,
+        tenant=claims["tenant"],
+        holder=claims["sub"],
+        roles=tuple(claims["roles"]),
+        minted_us=claims["iat"] * 1_000_000,
+        expires_us=claims["exp"] * 1_000_000,
+        by=account(),
+    )
+    try:
+        record(directory, line)
+    except OSError as error:
+        raise FailedPrecondition(
+            "TOKEN_NOT_WRITTEN_DOWN",
+            f"the token cannot be written down in {directory} ({error.strerror}), and is not given out",
+            fix="make room, and mint as an account that may write there",
+        ) from error
 
 
 def _thumbprint(key: Ed25519PrivateKey) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from intelgraph._core import CoreError, checkpoint_text, open_checkpoint, signed_note, vkey
+from intelgraph.provenance.origins import base_of, claimed_origin, generation_of
 
 _log = logging.getLogger(__name__)
 
@@ -51,14 +52,22 @@ class CheckpointSigner:
         """The checkpoint of this log that a note is. None, and a line in the log, for one that is forged, cut short or
         another log's: that is no word of ours, and proves nothing.
         """
+        checkpoint = await self.of_line(note, origin, found_in)
+        if checkpoint is not None and checkpoint.origin != origin:
+            _log.error("checkpoint of another log", extra={"found_in": found_in, "origin": checkpoint.origin})
+            return None
+        return checkpoint
+
+    async def of_line(self, note: bytes | None, origin: str, found_in: str) -> Checkpoint | None:
+        """The same, also for a log that this one followed, or that followed it (`origins`)."""
         if note is None:
             return None
+        claimed = claimed_origin(note)
+        if claimed is None or base_of(claimed) != base_of(origin) or not generation_of(claimed):
+            claimed = origin
         try:
-            named, size, root, _ = open_checkpoint(note, await self.verifier_keys(origin))
+            named, size, root, _ = open_checkpoint(note, await self.verifier_keys(claimed))
         except CoreError as error:
             _log.error("checkpoint not ours", extra={"found_in": found_in, "why": error.args[1]})
-            return None
-        if named != origin:
-            _log.error("checkpoint of another log", extra={"found_in": found_in, "origin": named})
             return None
         return Checkpoint(named, size, root, note)

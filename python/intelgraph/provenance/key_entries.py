@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from intelgraph._core import DataKeyRow
+from intelgraph.errors import FailedPrecondition
 from intelgraph.provenance.actor import GATEWAY
 from intelgraph.provenance.kinds import DataKeyCreated, DataKeyRetired, KeyringVersionCreated
 from intelgraph.provenance.ledger import Act
@@ -50,8 +51,14 @@ class KeyEntries:
         )
 
     async def platform_keys_changed(self) -> None:
-        """The platform has a key whose row is marked: it can seal its own entry now."""
-        await make_up(self._ledger, self._database)
+        """The platform has a key whose row is marked: it can seal its own entry now. While the ledger is forked the row
+        stays marked, and the key can be used for what is done about the fork.
+        """
+        try:
+            await make_up(self._ledger, self._database)
+        except FailedPrecondition as error:
+            if error.reason != "LEDGER_FORKED":
+                raise
 
 
 def _text(key_id: bytes) -> str:

@@ -216,6 +216,33 @@ class ForkAcknowledged(Facts):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class BackupTaken(Facts):
+    """Database, keyring and log were copied into one file."""
+
+    KIND: ClassVar[str] = "backup.taken"
+    NUMBER: ClassVar[int] = 53
+    digest: str
+    """SHA-256 of the file, hexadecimal."""
+    size: int
+    log_size: int
+    """Entries of the log in it."""
+    with_key_file: bool
+    """Whether it holds what unlocks the keyring in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRestored(Facts):
+    """A database was filled from a backup."""
+
+    KIND: ClassVar[str] = "backup.restored"
+    NUMBER: ClassVar[int] = 54
+    digest: str
+    """SHA-256 of the file, hexadecimal."""
+    log_size: int
+    """Entries of the log in it."""
+
+
 # -- approvals, 70 to 89: in `approval_kinds` ------------------------------------------------------
 # -- operations and retention: 90 to 109 -----------------------------------------------------------
 

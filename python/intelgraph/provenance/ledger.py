@@ -82,15 +82,23 @@ class Ledger:
         subject: str,
         by: "Actor",
         tenant: EntryTenant | None,
+        about_fork: bool = False,
     ) -> UUID:
         """Writes one entry and gives its id. Raises as `append_all`."""
-        (entry_id,) = await self.append_all(connection, [Act(facts, subject, by, tenant)])
+        acts = [Act(facts, subject, by, tenant)]
+        (entry_id,) = await self.append_all(connection, acts, about_fork=about_fork)
         return entry_id
 
     async def append_all(
-        self, connection: "Connection", acts: Sequence[Act], at_us: int | None = None
+        self,
+        connection: "Connection",
+        acts: Sequence[Act],
+        at_us: int | None = None,
+        *,
+        about_fork: bool = False,
     ) -> Sequence[UUID]:
         """Writes entries, in order, and gives their ids; `at_us` is the database's time where the caller has read it.
+        What is done about a fork of the ledger is entered while it is forked, too, and gets its index afterwards.
 
         Raises FailedPrecondition LEDGER_FORKED, and as `KeyService.authorise`.
         """
@@ -100,7 +108,11 @@ class Ledger:
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             at_us = (now - _EPOCH) // timedelta(microseconds=1)
         ids, rows = await self._sealed(at_us, [_new(act) for act in acts])
+        if about_fork:
+            await connection.execute("SELECT set_config('intelgraph.about_fork', 'on', true)")
         await copy_rows(connection, "ledger_outbox", _COLUMNS, [rows])
+        if about_fork:
+            await connection.execute("SELECT set_config('intelgraph.about_fork', 'off', true)")
         return [UUID(bytes=entry_id) for entry_id in ids]
 
     async def _sealed(self, at_us: int, entries: Sequence[_New]) -> tuple[Sequence[bytes], bytes]:

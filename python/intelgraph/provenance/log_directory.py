@@ -1,17 +1,23 @@
 """The log as files: tiles and entry bundles of C2SP tlog-tiles, and the last signed checkpoint.
 
 A file that is here is whole and on disk. What a signed checkpoint covers never changes; partial tiles stay until the
-full one is there.
+full one is there. A log that was given up lies below `forks`, and is never removed.
 """
 
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from intelgraph.errors import Unavailable
+
 CHECKPOINT: Final = "checkpoint"
+FORKS: Final = "forks"
+RETRY_SECONDS: Final = 1.0
+_TILES: Final = "tile"
 LARGEST_FILE: Final = 256 * (2 + 65_535)
 """Bytes of an entry bundle whose entries are all as long as they may be."""
 
@@ -21,37 +27,73 @@ _TILE: Final = re.compile(
 
 
 class LogDirectory:
-    """Reads and writes the files below one directory. Its methods block."""
+    """Reads and writes the files below one directory. Its methods block, and raise Unavailable
+    LEDGER_DIRECTORY_UNUSABLE: a file that cannot be read is never taken for one that is not there.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def read(self, path: str) -> bytes | None:
-        """The bytes at a path of the log; None where there are none. Raises OSError for what cannot be read."""
-        try:
-            with (self.root / path).open("rb") as file:
-                return file.read(LARGEST_FILE)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        """The bytes at a path of the log; None where there are none."""
+        with self._faults():
+            try:
+                with (self.root / path).open("rb") as file:
+                    return file.read(LARGEST_FILE)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def checkpoint(self) -> bytes | None:
         """The last signed checkpoint; None before the first."""
         return self.read(CHECKPOINT)
 
     def write(self, files: Iterable[tuple[str, bytes]]) -> None:
-        """Writes files; returns when all of them, and their names, are on disk. Raises OSError."""
+        """Writes files; returns when all of them, and their names, are on disk."""
         directories = set()
-        for path, content in files:
-            target = self.root / path
-            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            _replace(target, content)
-            directories.add(target.parent)
-        for directory in directories:
-            _sync_up(directory, self.root)
+        with self._faults():
+            for path, content in files:
+                target = self.root / path
+                target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                _replace(target, content)
+                directories.add(target.parent)
+            for directory in directories:
+                _sync_up(directory, self.root)
 
     def publish(self, checkpoint: bytes) -> None:
         """Makes it the log's checkpoint; what it covers is written."""
         self.write([(CHECKPOINT, checkpoint)])
+
+    def set_aside(self, name: str) -> Path | None:
+        """Moves the log that is here to `forks/<name>`, and says where it is now; None where there is none. What was
+        set aside under that name before stays: a second log gets a number behind it. After a crash it is done again.
+        """
+        moved = [self.root / each for each in (_TILES, CHECKPOINT) if (self.root / each).exists()]
+        if not moved:
+            return None
+        with self._faults():
+            target, number = self.root / FORKS / name, 1
+            while (target / CHECKPOINT).exists():
+                number += 1
+                target = self.root / FORKS / f"{name}.{number}"
+            target.mkdir(mode=0o755, parents=True, exist_ok=True)
+            # The checkpoint last: as long as it is here, whoever comes next knows that it is to be moved.
+            for each in moved:
+                each.rename(target / each.name)
+            _sync_up(target, self.root)
+        return target
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unavailable(
+                "LEDGER_DIRECTORY_UNUSABLE",
+                f"{error.filename or self.root} cannot be used ({error.strerror or type(error).__name__})",
+                fix="see whether its disk is there and has room, and whether the gateway's account may use it; the"
+                " ledger goes on by itself",
+                retry_after=RETRY_SECONDS,
+            ) from error
 
     @staticmethod
     def is_path(path: str) -> bool:

@@ -84,6 +84,15 @@ async def commitments(connection: "Connection", first: int, end: int) -> bytes:
     return found or b""
 
 
+async def first_missing(connection: "Connection") -> int:
+    """The first index that has no entry; that behind the last where there is no gap. Reads all of them."""
+    index: int = await connection.fetchval(
+        "SELECT coalesce(min(place) FILTER (WHERE index <> place), count(*))"
+        " FROM (SELECT index, row_number() OVER (ORDER BY index) - 1 AS place FROM ledger_entry) AS entry"
+    )
+    return index
+
+
 async def store_checkpoint(connection: "Connection", checkpoint: "Checkpoint") -> bytes:
     """Keeps a checkpoint; gives the note of that size that is kept, which may be one that was signed before."""
     note: bytes = await connection.fetchval(
@@ -154,3 +163,47 @@ async def waiting(connection: "Connection") -> int:
 async def set_fork(connection: "Connection", index: int | None) -> None:
     """Says from which entry on the log here is not the one that was signed; None that it is. For the sequencer."""
     await connection.execute("UPDATE ledger_log SET fork_index = $1", index)
+
+
+# Recovered entries have commitments and nothing else, but for those that the outbox still has: they get the index that
+# they had, and leave it.
+_REPLAY: Final = """
+WITH replayed AS MATERIALIZED (
+  SELECT $1::bigint + place - 1 AS index, substr($2::bytea, (64 * (place - 1) + 1)::int, 64) AS commitments
+  FROM generate_series(1, octet_length($2::bytea) / 64) AS place
+), found AS MATERIALIZED (
+  DELETE FROM ledger_outbox AS outbox USING replayed WHERE outbox.commitments = replayed.commitments
+  RETURNING replayed.index, outbox.*
+), stored AS (
+  INSERT INTO ledger_entry
+    (index, entry_id, tenant_id, kind, subject_tag, sequenced, commitments, header, payload)
+  SELECT replayed.index, entry_id, tenant_id, kind, subject_tag, log.sequenced, replayed.commitments, header, payload
+  FROM replayed LEFT JOIN found ON found.index = replayed.index,
+    (SELECT greatest(clock_timestamp(), sequenced) AS sequenced FROM ledger_log) AS log
+)
+SELECT count(*) FROM found
+"""
+
+
+async def replay(connection: "Connection", first: int, replayed: bytes) -> int:
+    """Puts entries with these commitments, 64 bytes each, into the log from an index on; how many of them the outbox
+    had. For whoever holds the sequencer's lock, in a transaction that moves the head too.
+    """
+    found: int = await connection.fetchval(_REPLAY, first, replayed)
+    return found
+
+
+async def go_on(connection: "Connection", before: LogHead, after: LogHead) -> bool:
+    """Sets origin, size and root of the log, and that it is not forked, unless somebody moved it meanwhile. For
+    whoever holds the sequencer's lock.
+    """
+    done: str = await connection.execute(
+        "UPDATE ledger_log SET origin = $3, size = $4, root = $5, fork_index = NULL,"
+        " sequenced = greatest(clock_timestamp(), sequenced) WHERE origin = $1 AND size = $2",
+        before.origin,
+        before.size,
+        after.origin,
+        after.size,
+        after.root,
+    )
+    return done == "UPDATE 1"

@@ -15,12 +15,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from intelgraph.errors import IntelGraphError, causes_of
 from intelgraph.provenance import log_rows, metrics
-from intelgraph.provenance.continuity import Continuity, Fork
+from intelgraph.provenance.continuity import Continuity, Fork, Found
 
 if TYPE_CHECKING:
     from intelgraph._core import TileWriter
@@ -79,10 +80,14 @@ class Sequencer:
         self._signer = signer
         self._reached = reached
         self._continuity = Continuity(directory, copies, signer)
+        self._forked: Found | None = None
+        """What was found when the log was last refused: the verdict stands until that changes."""
+        self._published = b""
+        """The last checkpoint, without cosignatures."""
         self._examined = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._cosigned_after = 0.0
-        """When it is looked for cosignatures again, on the loop's clock."""
+        self._looked_after = 0.0
+        """When it is looked again at what is published, on the loop's clock."""
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -102,9 +107,8 @@ class Sequencer:
                 async with self._database.alone() as connection:
                     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                         await self._work(connection)
-            except (IntelGraphError, OSError) as error:
-                why = error.reason if isinstance(error, IntelGraphError) else type(error).__name__
-                _log.warning("ledger not sequenced", extra={"why": why})
+            except IntelGraphError as error:
+                _log.warning("ledger not sequenced", extra={"why": error.reason, "what": error.message})
             except Exception as error:
                 # Whatever it was, the next attempt begins by comparing what there is.
                 _log.exception("ledger not sequenced", extra={"causes": causes_of(error)})
@@ -112,12 +116,19 @@ class Sequencer:
             await self._pause(TAKE_OVER_SECONDS)
 
     async def _work(self, connection: "Connection") -> None:
-        """Works under the lock until it is stopped; returns where the log would fork."""
+        """Works under the lock until it is stopped; returns where the log would fork, and where somebody else wrote to
+        what is published.
+        """
         head = await log_rows.head(connection)
-        edge = await self._continuity.examine(connection, head)
+        found = await self._continuity.found(connection, head)
+        if found == self._forked:
+            return
+        edge = await self._continuity.examine(connection, found)
         if isinstance(edge, Fork):
             await self._refuse(connection, head, edge)
+            self._forked = replace(found, head=replace(head, fork_index=edge.index))
             return
+        self._forked = None
         if head.fork_index is not None:
             _log.info("ledger no longer forked")
             await log_rows.set_fork(connection, None)
@@ -131,7 +142,8 @@ class Sequencer:
             if taken < MOST_ENTRIES:
                 if stopping:
                     return
-                await self._publish_cosigned(connection, head.origin, edge.size)
+                if not await self._is_published(connection, head.origin, edge.size):
+                    return
                 await self._pause(PAUSE_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
@@ -162,6 +174,7 @@ class Sequencer:
         signed = await self._signer.sign(origin, edge.size, edge.root)
         self._reached(Step.SIGNED)
         note = await log_rows.store_checkpoint(connection, signed)
+        self._published = note
         self._reached(Step.STORED)
         await asyncio.to_thread(self._directory.publish, note)
         self._reached(Step.PUBLISHED)
@@ -170,19 +183,24 @@ class Sequencer:
         self._reached(Step.COPIED)
         metrics.SIZE.set(edge.size)
 
-    async def _publish_cosigned(self, connection: "Connection", origin: str, size: int) -> None:
-        """Adds what witnesses signed meanwhile to the published checkpoint."""
+    async def _is_published(self, connection: "Connection", origin: str, size: int) -> bool:
+        """Adds what witnesses signed meanwhile to the published checkpoint. False where another one was published
+        since: by a sequencer that was held up with this in hand while it lost the lock, or by somebody who should not.
+        """
         now = asyncio.get_running_loop().time()
-        if now < self._cosigned_after:
-            return
-        self._cosigned_after = now + TAKE_OVER_SECONDS
+        if now < self._looked_after or not size:
+            return True
+        self._looked_after = now + TAKE_OVER_SECONDS
+        for each in (self._directory, *self._copies):
+            lies_there = await asyncio.to_thread(each.checkpoint)
+            if lies_there is None or not lies_there.startswith(self._published):
+                _log.warning("checkpoint replaced by another", extra={"found_in": str(each.root)})
+                return False
         lines = [line for _, line in await log_rows.cosignatures(connection, origin, size)]
-        note = await log_rows.checkpoint_of(connection, origin, size)
-        if not lines or note is None:
-            return
-        cosigned = note + b"".join(line.encode() for line in lines)
-        if await asyncio.to_thread(self._directory.checkpoint) != cosigned:
+        cosigned = self._published + b"".join(line.encode() for line in lines)
+        if lines and await asyncio.to_thread(self._directory.checkpoint) != cosigned:
             await asyncio.to_thread(self._directory.publish, cosigned)
+        return True
 
     async def _refuse(self, connection: "Connection", head: log_rows.LogHead, fork: Fork) -> None:
         metrics.FORKED.set(1)

@@ -144,7 +144,12 @@ class Database:
                 reachable(self._writer_dsn),
                 timeout=PATIENCE_SECONDS,
                 command_timeout=60,
-                server_settings={**_SESSION, "application_name": "intelgraph-sequencer"},
+                server_settings={
+                    **_SESSION,
+                    "application_name": "intelgraph-sequencer",
+                    # Of one that is frozen, and would keep its locks for good.
+                    "idle_session_timeout": "60s",
+                },
             )
             try:
                 yield connection

@@ -18,6 +18,10 @@ class StorageSettings(BaseModel):
     )
     writer_dsn: SecretStr | None = Field(default=None, description="commits what arrives; BYPASSRLS")
     reader_dsn: SecretStr | None = Field(default=None, description="serves reads under row-level security")
+    backup_dsn: SecretStr | None = Field(
+        default=None,
+        description="backs up and restores; a superuser. For those two verbs only: never given to a gateway",
+    )
     writer_connections: int = Field(
         default=8, ge=2, le=500, description="tenants whose batches one process commits at the same time"
     )

@@ -70,10 +70,12 @@ CREATE TABLE ledger_log (
 INSERT INTO ledger_log (origin)
 VALUES ('intelgraph-gateway/' || replace(gen_random_uuid()::text, '-', ''));
 
--- Nothing is appended to a log that would fork: whatever needs an entry is refused, and reads go on.
+-- Nothing is appended to a log that would fork: whatever needs an entry is refused, and reads go on. What is done about
+-- the fork itself may be entered, and waits in the outbox like everything else until the log goes on.
 CREATE FUNCTION refuse_to_fork() RETURNS trigger LANGUAGE plpgsql AS $refuse$
 BEGIN
-  IF (SELECT fork_index FROM ledger_log) IS NOT NULL THEN
+  IF (SELECT fork_index FROM ledger_log) IS NOT NULL
+     AND current_setting('intelgraph.about_fork', true) IS DISTINCT FROM 'on' THEN
     RAISE EXCEPTION 'the ledger is forked' USING ERRCODE = 'IG001';
   END IF;
   RETURN NULL;
