@@ -32,7 +32,7 @@ from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.settings import KeySettings
 from intelgraph.provenance.actor import Actor
 from intelgraph.provenance.checkpoints import CheckpointSigner
-from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Act, Ledger
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.proofs import Prover

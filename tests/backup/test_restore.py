@@ -16,7 +16,7 @@ from intelgraph.backup.taking import BackupTaker, Taken
 from intelgraph.backup.verification import verified
 from intelgraph.errors import DataLoss, FailedPrecondition, Unavailable
 from intelgraph.keys.settings import LocalKeyringSettings
-from intelgraph.provenance.kinds import BackupTaken
+from intelgraph.provenance.kinds.ledger import BackupTaken
 from intelgraph.provenance.settings import LedgerSettings
 from intelgraph.storage.account import gateway_account
 from intelgraph.storage.cluster import SUPERUSER

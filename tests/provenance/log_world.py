@@ -15,7 +15,7 @@ import pytest_asyncio
 from intelgraph._core import TileWriter, open_checkpoint
 from intelgraph.provenance import log_rows
 from intelgraph.provenance.checkpoints import Checkpoint
-from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.log_rows import LogHead

@@ -8,7 +8,8 @@ import pytest
 from intelgraph._core import CorruptData, open_ledger_entry
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import Actor
-from intelgraph.provenance.kinds import KINDS, ContractPublished
+from intelgraph.provenance.kinds import KINDS
+from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from tests.parts.ledger import ledger_parts

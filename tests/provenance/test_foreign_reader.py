@@ -17,7 +17,7 @@ from intelgraph._core import (
     signed_note,
     vkey,
 )
-from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.sequencer import Sequencer

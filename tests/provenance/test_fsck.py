@@ -13,7 +13,7 @@ from intelgraph.keys.unsealing import Unsealer
 from intelgraph.provenance.erasure import erase
 from intelgraph.provenance.fsck import LedgerCheck, LedgerVerdict
 from intelgraph.provenance.fsck import LedgerParts as Checked
-from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.sequencer import Sequencer

@@ -12,7 +12,8 @@ from intelgraph._core import open_ledger_entry
 from intelgraph.errors import DataLoss, FailedPrecondition, IntelGraphError
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import Actor
-from intelgraph.provenance.kinds import ContractPublished, DataKeyCreated, ForkAcknowledged, LedgerRecovered
+from intelgraph.provenance.kinds.ledger import ForkAcknowledged, LedgerRecovered
+from intelgraph.provenance.kinds.spine import ContractPublished, DataKeyCreated
 from intelgraph.provenance.making_up import make_up
 from intelgraph.storage.connection import Connection
 from tests.parts.ledger import ledger_parts

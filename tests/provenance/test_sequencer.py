@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from intelgraph._core import inclusion_proof, leaf, leaf_hash, open_checkpoint, verify_inclusion
 from intelgraph.provenance.checkpoints import CheckpointSigner
-from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.sequencer import Sequencer

@@ -18,7 +18,7 @@ from uuid import UUID
 import pytest
 
 from intelgraph.errors import IntelGraphError
-from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.sequencer import Step

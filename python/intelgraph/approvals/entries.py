@@ -10,7 +10,7 @@ from uuid import UUID
 
 from intelgraph.approvals.approval import Approval, ApprovalState, Decision, to_us
 from intelgraph.provenance.actor import Actor
-from intelgraph.provenance.approval_kinds import (
+from intelgraph.provenance.kinds.approvals import (
     ApprovalDenied,
     ApprovalExpired,
     ApprovalGiven,

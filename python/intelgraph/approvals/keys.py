@@ -18,7 +18,7 @@ from intelgraph.approvals.approval import Caller, Owner, Signature, to_us
 from intelgraph.approvals.request import require_line
 from intelgraph.approvals.signing import PublicKey
 from intelgraph.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from intelgraph.provenance.approval_kinds import ApproverKeyRegistered, ApproverKeyRevoked
+from intelgraph.provenance.kinds.approvals import ApproverKeyRegistered, ApproverKeyRevoked
 
 if TYPE_CHECKING:
     from intelgraph.provenance.ledger import Ledger

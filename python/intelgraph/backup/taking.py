@@ -21,7 +21,7 @@ from intelgraph.keys.private_file import read_private
 from intelgraph.keys.unlocking import KEY_FILE, keyring_path
 from intelgraph.provenance import log_rows
 from intelgraph.provenance.bundles import paths_of_log
-from intelgraph.provenance.kinds import BackupTaken
+from intelgraph.provenance.kinds.ledger import BackupTaken
 from intelgraph.storage.dumping import dump
 
 if TYPE_CHECKING:

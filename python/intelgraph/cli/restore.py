@@ -70,7 +70,7 @@ async def _restore(settings: "Settings", file: Path, show: "Bars") -> "Restored"
 
 async def _enter(settings: "Settings", verdict: "Verdict") -> str | None:
     from intelgraph.gateway.backing_up import enter_restored
-    from intelgraph.provenance.kinds import BackupRestored
+    from intelgraph.provenance.kinds.ledger import BackupRestored
 
     return await enter_restored(settings, BackupRestored(verdict.digest, verdict.manifest.log_size))
 

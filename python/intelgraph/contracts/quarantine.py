@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
 from intelgraph.errors import NotFound
-from intelgraph.provenance.kinds import QuarantineOpened
+from intelgraph.provenance.kinds.spine import QuarantineOpened
 
 if TYPE_CHECKING:
     from intelgraph.provenance.actor import Actor

@@ -12,7 +12,7 @@ from uuid import UUID
 from intelgraph.contracts.compiling import compile_contract
 from intelgraph.contracts.precedence import precedence
 from intelgraph.errors import AlreadyExists, NotFound, PermissionDenied
-from intelgraph.provenance.kinds import ContractPublished
+from intelgraph.provenance.kinds.spine import ContractPublished
 
 if TYPE_CHECKING:
     from intelgraph._core import Contract

@@ -29,7 +29,7 @@ from intelgraph.flags.changes import APPROVAL_KIND, FlagChange, State, document
 from intelgraph.flags.snapshot import SAFE, Change, Effective, Setting, Share, Snapshot, effective
 from intelgraph.flags.table import FLAGS, Flag
 from intelgraph.provenance.actor import GATEWAY, Actor
-from intelgraph.provenance.flag_kinds import FlagChanged, FlagEnded
+from intelgraph.provenance.kinds.flags import FlagChanged, FlagEnded
 from intelgraph.tenants.registry import Tenant
 
 if TYPE_CHECKING:

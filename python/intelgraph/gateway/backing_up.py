@@ -16,7 +16,7 @@ from intelgraph.keys.unlocking import with_passphrase_asked
 from intelgraph.provenance.actor import Actor, account
 from intelgraph.provenance.checkpoints import CheckpointSigner
 from intelgraph.provenance.key_entries import KeyEntries
-from intelgraph.provenance.kinds import BackupRestored
+from intelgraph.provenance.kinds.ledger import BackupRestored
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.recovery import Recovery

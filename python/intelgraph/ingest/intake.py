@@ -30,7 +30,7 @@ from intelgraph.ingest.session import PrepareBatch, StreamBounds, StreamSession
 from intelgraph.ingest.settings import IngestSettings
 from intelgraph.keys.service import KeyService
 from intelgraph.provenance.actor import Actor
-from intelgraph.provenance.kinds import StreamOpened
+from intelgraph.provenance.kinds.spine import StreamOpened
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage import change_log
 from intelgraph.storage.database import Database

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from intelgraph.errors import AlreadyExists, FailedPrecondition, NotFound
 from intelgraph.operations import rows
 from intelgraph.operations.stored import from_stored, to_stored
-from intelgraph.provenance.kinds import OperationCancelled, OperationFinished, OperationStarted
+from intelgraph.provenance.kinds.operations import OperationCancelled, OperationFinished, OperationStarted
 from intelgraph.provenance.ledger import Act
 
 if TYPE_CHECKING:

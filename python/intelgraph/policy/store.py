@@ -10,7 +10,7 @@ import asyncpg
 
 from intelgraph.errors import FailedPrecondition, NotFound
 from intelgraph.policy.rules import Module, from_stored, revision_of, stored
-from intelgraph.provenance.kinds import PolicyChanged
+from intelgraph.provenance.kinds.policy import PolicyChanged
 
 if TYPE_CHECKING:
     from intelgraph.provenance.actor import Actor

@@ -17,7 +17,7 @@ from intelgraph.errors import IntelGraphError
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import GATEWAY
 from intelgraph.provenance.entries import EntryFilter
-from intelgraph.provenance.kinds import LogAnchored
+from intelgraph.provenance.kinds.spine import LogAnchored
 from intelgraph.provenance.ledger import Act
 
 if TYPE_CHECKING:

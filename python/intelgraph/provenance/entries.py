@@ -15,7 +15,8 @@ from uuid import UUID
 from intelgraph._core import Keystore, keys_of_values, leaf, ledger_subject_tag, open_ledger_entry
 from intelgraph.errors import NotFound
 from intelgraph.keys.platform import PLATFORM
-from intelgraph.provenance.kinds import KINDS, EntryErased
+from intelgraph.provenance.kinds import KINDS
+from intelgraph.provenance.kinds.ledger import EntryErased
 
 if TYPE_CHECKING:
     import asyncpg

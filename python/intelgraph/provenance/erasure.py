@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 from intelgraph.errors import FailedPrecondition, InvalidArgument, NotFound
 from intelgraph.provenance.entries import erasure_subject
-from intelgraph.provenance.kinds import KINDS, EntryErased
+from intelgraph.provenance.kinds import KINDS
+from intelgraph.provenance.kinds.ledger import EntryErased
 
 if TYPE_CHECKING:
     from intelgraph.provenance.actor import Actor

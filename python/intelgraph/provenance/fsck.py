@@ -26,7 +26,8 @@ from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance import log_rows
 from intelgraph.provenance.bundles import COMMITMENTS_BYTES
 from intelgraph.provenance.entries import EntryFilter, EntryReader
-from intelgraph.provenance.kinds import KINDS, EntryErased, ForkAcknowledged, LedgerRecovered
+from intelgraph.provenance.kinds import KINDS
+from intelgraph.provenance.kinds.ledger import EntryErased, ForkAcknowledged, LedgerRecovered
 from intelgraph.provenance.log_directory import CHECKPOINT
 from intelgraph.provenance.origins import precedes
 from intelgraph.storage.copy_format import copy_row, copy_rows

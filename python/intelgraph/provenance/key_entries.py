@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from intelgraph._core import DataKeyRow
 from intelgraph.errors import FailedPrecondition
 from intelgraph.provenance.actor import GATEWAY
-from intelgraph.provenance.kinds import DataKeyCreated, DataKeyRetired, KeyringVersionCreated
+from intelgraph.provenance.kinds.spine import DataKeyCreated, DataKeyRetired, KeyringVersionCreated
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.making_up import make_up
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from intelgraph import __version__
 from intelgraph.errors import IntelGraphError
 from intelgraph.provenance.actor import GATEWAY
-from intelgraph.provenance.kinds import GatewayStarted, GatewayStopped
+from intelgraph.provenance.kinds.spine import GatewayStarted, GatewayStopped
 from intelgraph.provenance.making_up import make_up
 
 if TYPE_CHECKING:

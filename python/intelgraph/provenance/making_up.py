@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import GATEWAY
-from intelgraph.provenance.kinds import DataKeyCreated, KeyringVersionCreated, MigrationApplied
+from intelgraph.provenance.kinds.spine import DataKeyCreated, KeyringVersionCreated, MigrationApplied
 from intelgraph.provenance.ledger import Act
 
 if TYPE_CHECKING:

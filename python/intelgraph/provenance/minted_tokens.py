@@ -13,7 +13,7 @@ from uuid import UUID
 
 from intelgraph.errors import IntelGraphError
 from intelgraph.provenance.actor import Actor
-from intelgraph.provenance.kinds import TokenMinted
+from intelgraph.provenance.kinds.spine import TokenMinted
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.minted_file import MintedLine, keep_malformed, lines_of, take_over
 

@@ -21,7 +21,7 @@ from intelgraph.errors import DataLoss, FailedPrecondition, Unavailable
 from intelgraph.provenance import log_rows
 from intelgraph.provenance.bundles import BUNDLE_ENTRIES, COMMITMENTS_BYTES, read_commitments
 from intelgraph.provenance.continuity import Continuity, Fork
-from intelgraph.provenance.kinds import ForkAcknowledged, LedgerRecovered
+from intelgraph.provenance.kinds.ledger import ForkAcknowledged, LedgerRecovered
 from intelgraph.provenance.log_rows import LogHead
 from intelgraph.provenance.origins import generation_of, next_origin
 from intelgraph.provenance.sequencer import LOCK

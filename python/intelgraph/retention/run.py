@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from intelgraph._core import Keystore, anchors, keys_of_chains
 from intelgraph.errors import Aborted
 from intelgraph.operations.kind import Kind, Progress, Step, Work
-from intelgraph.provenance.kinds import RetentionRun as RetentionRunEntry
+from intelgraph.provenance.kinds.operations import RetentionRun as RetentionRunEntry
 from intelgraph.provenance.ledger import Act
 from intelgraph.retention.progress import DatasetRun, RetentionInput, RetentionMemory, to_us
 from intelgraph.storage import change_log, retention

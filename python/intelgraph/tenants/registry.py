@@ -32,7 +32,7 @@ from intelgraph.errors import (
     PermissionDenied,
 )
 from intelgraph.provenance.actor import GATEWAY
-from intelgraph.provenance.kinds import TenantCreated, TenantLimitsChanged, TenantStateChanged
+from intelgraph.provenance.kinds.spine import TenantCreated, TenantLimitsChanged, TenantStateChanged
 from intelgraph.tenants.limits import LimitChanges, TenantLimits
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Kinds of entries about flags: 110 to 119."""
+"""Flags. 110 to 119."""
 
 from dataclasses import dataclass
 from typing import ClassVar

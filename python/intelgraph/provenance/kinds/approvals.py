@@ -1,4 +1,4 @@
-"""The kinds of ledger entries that tell of approvals: 70 to 89."""
+"""What becomes of approvals and of the keys that sign them. 70 to 89."""
 
 from dataclasses import dataclass
 from typing import ClassVar
