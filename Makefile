@@ -84,8 +84,8 @@ $(VENV)/demo: $(VENV)/installed requirements/demo.txt
 demo-clean: ## remove what the demo wrote
 	@rm -rf build/demo
 
-bench: build $(VENV)/bench ## measure: NAME=ingest|envelope|contract|temporal|start|memory|policy [QUICK=1]
-	@test -n "$(NAME)" || { echo "make bench needs NAME=ingest|envelope|contract|temporal|start|memory|policy" >&2; exit 2; }
+bench: build $(VENV)/bench ## measure: NAME=ingest|envelope|contract|temporal|start|memory|policy|ledger [QUICK=1]
+	@test -n "$(NAME)" || { echo "make bench needs NAME=ingest|envelope|contract|temporal|start|memory|policy|ledger" >&2; exit 2; }
 	@$(PY) -m benches $(NAME) $(if $(QUICK),--quick)
 
 $(VENV)/bench: $(VENV)/installed requirements/bench.txt

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benches.harness.report import print_report, write_report
 
-BENCHMARKS: Final = ("ingest", "envelope", "contract", "temporal", "start", "memory", "policy")
+BENCHMARKS: Final = ("ingest", "envelope", "contract", "temporal", "start", "memory", "policy", "ledger")
 
 
 def main() -> None:

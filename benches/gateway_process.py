@@ -25,6 +25,7 @@ from intelgraph.gateway.local_identity import LocalIssuer
 PLATFORM_TENANT: Final = "local"
 _ROLES: Final = ("connector", "operator")
 _DATABASE: Final = "intelgraph"
+_ROOT: Final = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,12 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def serve_gateway(*, workers: int = 1, settings: Mapping[str, str] | None = None) -> Iterator[Gateway]:
+def serve_gateway(
+    *, workers: int = 1, settings: Mapping[str, str] | None = None, module: str = "intelgraph"
+) -> Iterator[Gateway]:
     """Runs `intelgraph serve` on an empty directory; stops it and removes the directory at the end.
 
-    `settings` are variables without their prefix, for example `INGEST__HEADS_CACHE_BYTES`.
+    `settings` are variables without their prefix, for example `INGEST__HEADS_CACHE_BYTES`; `module` is the program.
 
     Raises:
         RuntimeError: if the gateway ends before it serves.
@@ -79,7 +82,7 @@ def serve_gateway(*, workers: int = 1, settings: Mapping[str, str] | None = None
     directory = Path(tempfile.mkdtemp(prefix="intelgraph-bench-"))
     log = directory / "gateway.log"
     data_dir = directory / "data"
-    command = [sys.executable, "-m", "intelgraph", "--json", "--data-dir", str(data_dir), "serve"]
+    command = [sys.executable, "-m", module, "--json", "--data-dir", str(data_dir), "serve"]
     command += ["--port", "0", "--http-port", "0", "--workers", str(workers), "--log-level", "warning"]
     try:
         with (
@@ -103,6 +106,7 @@ def serve_gateway(*, workers: int = 1, settings: Mapping[str, str] | None = None
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Ours, without what would configure the gateway, and with `settings`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("INTELGRAPH_")}
+    inherited["PYTHONPATH"] = str(_ROOT)  # it runs elsewhere, and may be a module of the benchmarks
     return inherited | {f"INTELGRAPH_{name}": value for name, value in settings.items()}
 
 
