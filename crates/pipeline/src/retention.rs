@@ -203,3 +203,62 @@ impl Iterator for RemovedRanges<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: TenantId = TenantId::from_bytes([7; 16]);
+
+    fn leaves(seqs: &[u64]) -> Vec<u8> {
+        seqs.iter().flat_map(|seq| [&seq.to_be_bytes()[..], &[*seq as u8; 32]].concat()).collect()
+    }
+
+    /// First and last change of each range in a COPY stream, and its rows as a query answers them.
+    fn read_back(copied: &[u8]) -> (Vec<(u64, u64)>, Vec<u8>) {
+        let (mut ranges, mut answer) = (vec![], HEADER.to_vec());
+        let mut copy = Reader::new(copied);
+        while copy.next_row(4).expect("a row or the end") {
+            assert_eq!(copy.fixed::<16>(), Some(*TENANT.as_bytes()));
+            let last: [u8; 8] = copy.fixed().expect("last_seq");
+            let first: [u8; 8] = copy.fixed().expect("first_seq");
+            let nodes = copy.field().expect("a field").expect("nodes");
+            ranges.push((u64::from_be_bytes(first), u64::from_be_bytes(last)));
+            copy::row(&mut answer, 3);
+            [&first[..], &last, nodes].iter().for_each(|field| copy::field(&mut answer, field));
+        }
+        (ranges, answer)
+    }
+
+    #[test]
+    fn rows_in_any_order_make_ranges_and_ranges_that_meet_make_one() {
+        let removed = removed_ranges(TENANT, &leaves(&[9, 2, 3, 1, 7, 6])).expect("rows");
+        let (ranges, answer) = read_back(&removed);
+        assert_eq!(ranges, [(1, 3), (6, 7), (9, 9)]);
+        let merged = merge_ranges(TENANT, &answer).expect("ranges");
+        assert_eq!((merged.counts, merged.last_seq), ((3, 3), 9), "none follows another");
+
+        let (_, between) = read_back(&removed_ranges(TENANT, &leaves(&[4, 5])).expect("rows"));
+        let split = HEADER.len() + (answer.len() - HEADER.len()) - row_bytes(1) - row_bytes(2);
+        let all = [&answer[..split], &between[HEADER.len()..], &answer[split..]].concat();
+        let merged = merge_ranges(TENANT, &all).expect("ranges");
+        let whole = removed_ranges(TENANT, &leaves(&[1, 2, 3, 4, 5, 6, 7, 9])).expect("rows");
+        assert_eq!((merged.counts, merged.rows), ((4, 2), whole));
+    }
+
+    /// Bytes of a row of three fields of a range with so many subtrees.
+    fn row_bytes(nodes: usize) -> usize {
+        2 + 3 * 4 + 2 * 8 + 32 * nodes
+    }
+
+    #[test]
+    fn what_is_no_row_or_no_range_is_refused() {
+        for bytes in [leaves(&[1, 1]), leaves(&[0]), leaves(&[1])[1..].to_vec()] {
+            assert!(matches!(removed_ranges(TENANT, &bytes), Err(PipelineError::Unreadable { .. })));
+        }
+        let (_, mut answer) = read_back(&removed_ranges(TENANT, &leaves(&[1, 2])).expect("rows"));
+        answer.truncate(answer.len() - 1);
+        assert!(matches!(merge_ranges(TENANT, &answer), Err(PipelineError::Unreadable { row: 0 })));
+        assert!(merge_ranges(TENANT, b"").expect("no ranges").rows.ends_with(&TRAILER));
+    }
+}
