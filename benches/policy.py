@@ -148,7 +148,7 @@ def _serving(opa: Path) -> Iterator[HTTPConnection]:
         rules = Path(scratch, "bench.rego")
         rules.write_text(_MISSES, encoding="utf-8")
         serve = [opa, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error"]
-        process = subprocess.Popen([*serve, "--disable-telemetry", BUNDLE, rules])
+        process = subprocess.Popen([*serve, "--skip-version-check", BUNDLE, rules], stderr=subprocess.DEVNULL)
         try:
             yield _connected(port)
         finally:
