@@ -155,7 +155,7 @@ def kills(*, full: bool) -> Iterable[tuple[Step, int]]:
         yield from rounds
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_killed_behind_every_step(
     log_world: LogWorld, storage_settings: StorageSettings, tmp_path: Path, is_full: bool
 ) -> None:
@@ -177,7 +177,7 @@ async def test_killed_behind_every_step(
     assert len(seen.roots) > len(Step)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_one_that_was_frozen_with_the_lock_disturbs_nobody(
     log_world: LogWorld, storage_settings: StorageSettings, tmp_path: Path, is_full: bool
 ) -> None:

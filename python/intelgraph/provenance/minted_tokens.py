@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from intelgraph.storage.database import Database
 
 LOOK_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 5.0
 MOST_AT_ONCE: Final = 500
 
 _log = logging.getLogger(__name__)
@@ -57,13 +58,16 @@ class MintedTokens:
     async def run(self) -> None:
         """Never returns."""
         while True:
+            pause = LOOK_SECONDS
             try:
                 await self.take()
             except IntelGraphError as error:
                 _log.warning("minted tokens not entered in the ledger yet", extra={"why": error.reason})
+                pause = RETRY_SECONDS
             except OSError as error:
                 _log.warning("minted tokens not read", extra={"why": error.strerror})
-            await asyncio.sleep(LOOK_SECONDS)
+                pause = RETRY_SECONDS
+            await asyncio.sleep(pause)
 
     async def take(self, reached: Callable[[str], None] = lambda _: None) -> int:
         """Enters all that was minted; how many tokens that were. `reached` is called behind each step.
