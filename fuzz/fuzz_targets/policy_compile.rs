@@ -12,6 +12,8 @@ static PLATFORM: LazyLock<Arc<Bundle>> = LazyLock::new(|| {
         Source::new("roles.rego", include_str!("../../python/intelgraph/policy/bundle/roles.rego")),
         Source::new("authz_test.rego", include_str!("../../python/intelgraph/policy/bundle/authz_test.rego")),
     ];
+    // A panic of the interpreter is caught by the crate, and denies. One that is not caught still ends the process.
+    std::panic::set_hook(Box::new(|_| {}));
     Arc::new(Bundle::load(sources).expect("the bundle that ships loads"))
 });
 
