@@ -1,7 +1,6 @@
 //! Checkpoints (C2SP tlog-checkpoint): a signed note whose text is origin, size and root of a log's tree.
 
-use data_encoding::BASE64;
-
+use crate::base64;
 use crate::error::LedgerError;
 use crate::note::{Note, VerifiedSignature};
 use crate::tree::Hash;
@@ -36,7 +35,7 @@ impl Checkpoint {
         if lines().any(|line| line.is_empty() || line.contains(|c: char| c < ' ')) {
             return Err(LedgerError::Checkpoint("origin and extensions are lines, and not empty"));
         }
-        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(&self.root));
+        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, base64::encode(&self.root));
         self.extensions.iter().for_each(|line| text.extend([line, "\n"]));
         Ok(text)
     }
@@ -54,7 +53,7 @@ impl Checkpoint {
         };
         let size =
             decimal(size).ok_or(LedgerError::Checkpoint("the size is no decimal number below 2^64"))?;
-        let root = BASE64.decode(root.as_bytes()).ok().and_then(|root| root.try_into().ok());
+        let root = base64::decode(root).and_then(|root| root.try_into().ok());
         let root = root.ok_or(LedgerError::Checkpoint("the root is not 32 bytes in base64"))?;
         let extensions = lines.map(str::to_owned).collect();
         let checkpoint = Self { origin: origin.to_owned(), size, root, extensions };

@@ -34,6 +34,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod base64;
 mod bundle;
 mod checkpoint;
 mod commitment;

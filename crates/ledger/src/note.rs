@@ -1,7 +1,6 @@
 //! Signed notes (C2SP signed-note): text, an empty line, and a line for each signature.
 
-use data_encoding::BASE64;
-
+use crate::base64;
 use crate::error::LedgerError;
 use crate::verifier_key::{KeyKind, VerifierKey, is_key_name};
 
@@ -38,9 +37,7 @@ impl NoteSignature {
         if !is_key_name(name) {
             return Err(LedgerError::Note("the name of a key is empty or has a space or plus sign in it"));
         }
-        let signature = BASE64
-            .decode(signature.as_bytes())
-            .map_err(|_| LedgerError::Note("a signature is not base64"))?;
+        let signature = base64::decode(signature).ok_or(LedgerError::Note("a signature is not base64"))?;
         match signature.split_first_chunk() {
             Some((key_id, bytes)) if !bytes.is_empty() => {
                 Ok(Self { name: name.to_owned(), key_id: u32::from_be_bytes(*key_id), bytes: bytes.to_vec() })
@@ -71,7 +68,7 @@ impl NoteSignature {
     #[must_use]
     pub fn line(&self) -> String {
         let signature = [&self.key_id.to_be_bytes(), self.bytes.as_slice()].concat();
-        format!("{DASH}{} {}\n", self.name, BASE64.encode(&signature))
+        format!("{DASH}{} {}\n", self.name, base64::encode(&signature))
     }
 
     pub(crate) fn is_of(&self, key: &VerifierKey) -> bool {

@@ -11,8 +11,7 @@
 //! <checkpoint>
 //! ```
 
-use data_encoding::BASE64;
-
+use crate::base64;
 use crate::checkpoint::decimal;
 use crate::error::LedgerError;
 use crate::note::MAX_NOTE_LEN;
@@ -44,7 +43,7 @@ impl InclusionFile {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = format!("{MAGIC}\n");
         if let Some(extra) = &self.extra {
-            text.extend(["extra ", &BASE64.encode(extra), "\n"]);
+            text.extend(["extra ", &base64::encode(extra), "\n"]);
         }
         text.push_str(&format!("index {}\n", self.index));
         with_proof(text, &self.proof, &self.checkpoint)
@@ -64,8 +63,8 @@ impl InclusionFile {
             None => None,
             Some(extra) => {
                 lines.next();
-                let extra = BASE64.decode(extra.as_bytes());
-                Some(extra.map_err(|_| LedgerError::ProofFile("the extra data is not base64"))?)
+                let extra = base64::decode(extra);
+                Some(extra.ok_or(LedgerError::ProofFile("the extra data is not base64"))?)
             }
         };
         let index = lines.next().and_then(|line| decimal(line.strip_prefix("index ")?));
@@ -107,7 +106,7 @@ impl ConsistencyFile {
 }
 
 fn with_proof(mut text: String, proof: &[Hash], checkpoint: &[u8]) -> Vec<u8> {
-    proof.iter().for_each(|hash| text.extend([BASE64.encode(hash).as_str(), "\n"]));
+    proof.iter().for_each(|hash| text.extend([base64::encode(hash).as_str(), "\n"]));
     text.push('\n');
     [text.as_bytes(), checkpoint].concat()
 }
@@ -124,7 +123,7 @@ fn split(file: &[u8]) -> Result<(&str, &[u8]), LedgerError> {
 }
 
 fn hashes<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Hash>, LedgerError> {
-    let hash = |line: &str| BASE64.decode(line.as_bytes()).ok()?.try_into().ok();
+    let hash = |line: &str| base64::decode(line)?.try_into().ok();
     let hashes = lines.take(MAX_HASHES + 1).map(hash).collect::<Option<Vec<Hash>>>();
     let hashes = hashes.ok_or(LedgerError::ProofFile("a line of the proof is not 32 bytes in base64"))?;
     if hashes.len() > MAX_HASHES {

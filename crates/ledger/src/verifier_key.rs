@@ -5,9 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
 
+use crate::base64;
 use crate::cosignature::{self, COSIGNATURE_LEN};
 use crate::error::LedgerError;
 use crate::signature::{ED25519_PUBLIC_KEY_LEN, verifies_ed25519};
@@ -108,7 +108,7 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut material = [self.kind.number(); 1 + ED25519_PUBLIC_KEY_LEN];
         material[1..].copy_from_slice(&self.public_key);
-        write!(f, "{}+{:08x}+{}", self.name, self.id, BASE64.encode(&material))
+        write!(f, "{}+{:08x}+{}", self.name, self.id, base64::encode(&material))
     }
 }
 
@@ -122,9 +122,8 @@ impl FromStr for VerifierKey {
         let (Some(name), Some(id), Some(material)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(malformed);
         };
-        let material = BASE64
-            .decode(material.as_bytes())
-            .map_err(|_| LedgerError::VerifierKey("the last part is not base64"))?;
+        let material =
+            base64::decode(material).ok_or(LedgerError::VerifierKey("the last part is not base64"))?;
         let Some((&number, public_key)) = material.split_first() else { return Err(malformed) };
         let kind = KeyKind::of_number(number).ok_or(LedgerError::VerifierKey(
             "its type is not known here; Ed25519 (1) and cosignature/v1 (4) are",

@@ -91,6 +91,7 @@ fn what_is_malformed_is_no_note() {
         with("— a AAAAAA==\n"),
         with("— a AAAAAAB=\n"),
         with("— a \n"),
+        with("— a AAAAAA==AAAA\n"),
         format!("te\txt\n\n{line}\n"),
         format!("te\0xt\n\n{line}\n"),
         many,
