@@ -623,9 +623,7 @@ def open_quarantine(
 class LogCheck:
     """A check of one tenant's log, page by page. Rows are answers of storage.log_tree: twelve fields each."""
 
-    def __new__(
-        cls, keystore: Keystore, tenant_id: bytes, anchors: Sequence[tuple[int, bytes]] = ()
-    ) -> LogCheck:
+    def __new__(cls, keystore: Keystore, tenant_id: bytes, anchors: Sequence[tuple[int, bytes]]) -> LogCheck:
         """`anchors` are what the ledger says that the log was: sizes, and the root at each."""
     @staticmethod
     def keys_needed(rows: bytes) -> bytes:

@@ -178,7 +178,6 @@ pub struct LogCheck {
 #[pymethods]
 impl LogCheck {
     #[new]
-    #[pyo3(signature = (keystore, tenant_id, anchors=Vec::new()))]
     fn new(keystore: &Keystore, tenant_id: &[u8], anchors: Vec<(u64, [u8; 32])>) -> PyResult<Self> {
         let anchors = anchors.into_iter().map(|(size, root)| core::Anchor { size, root }).collect();
         let check = Mutex::new(core::LogCheck::new(tenant(tenant_id)?, anchors));
