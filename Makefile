@@ -69,7 +69,7 @@ lint: $(VENV)/extension-dev ## formats, lints and types of Python, Rust and the 
 
 test: $(VENV)/extension-dev $(VENV)/demo ## every test
 	cargo test --workspace --locked --quiet
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses 2 --dist loadfile
 
 test-faults: build ## kill, starve and tear the real parts, in full; writes build/faults/report.json
 	$(PY) -m pytest tests/faults tests/provenance --faults=full --timeout=0
