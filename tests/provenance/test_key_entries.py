@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from intelgraph._core import open_ledger_entry
+from intelgraph._core import keys_of_values, open_ledger_entry
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.life import recorded_life
 from intelgraph.storage.database import Database
@@ -17,6 +17,8 @@ async def entered(database: Database, parts: LedgerParts) -> list[tuple[str, str
     async with database.write() as connection:
         rows = await connection.fetch("SELECT * FROM ledger_outbox ORDER BY id")
     entries = []
+    sealed = [value for row in rows for value in (row["header"], row["payload"])]
+    assert not await parts.keys.look_up(PLATFORM, keys_of_values(sealed))
     for row in rows:
         header, _, payload, _ = open_ledger_entry(
             parts.keystore,

@@ -10,7 +10,7 @@ import pytest
 from intelgraph.errors import AlreadyExists
 from intelgraph.ingest.metrics import RECENT_COMMITS
 from intelgraph.operations.operation import OperationState
-from intelgraph.operations.pace import BASELINE_FEWEST, FEWEST, Pace
+from intelgraph.operations.pace import BASELINE_FEWEST, Pace
 from intelgraph.storage import change_log
 from intelgraph.storage.database import Database
 from intelgraph.temporal.entities import EntityName
@@ -192,28 +192,32 @@ async def test_ingest_of_the_same_entities_goes_on_exactly_once(
 
 
 async def test_it_yields_to_ingest_that_got_slower_and_shows_it(world: World, runs: Runs) -> None:
-    tenant, live = await an_aged_log(world, runs), await world.tenant()
+    # Three, so that what is slowed are three commits of them, and not one of a group.
+    tenant, lives = await an_aged_log(world, runs), [await world.tenant() for _ in range(3)]
     RECENT_COMMITS.clear()
 
-    async def commits(count: int) -> None:
+    async def commits(live: Tenant, count: int) -> None:
         for _ in range(count):
             await world.ingest(live, upsert({"id": "S", "at": next(times)}))
 
     times = itertools.count(1)
     pace = Pace(RECENT_COMMITS)
-    await commits(BASELINE_FEWEST + 5)
+    await commits(lives[0], BASELINE_FEWEST + 5)
     assert not await pace.give_way(_never), "ingest is as fast as ever"
 
-    async with world.database.write() as connection:
-        # As anything that slows commits down: somebody else holds the clock row.
-        await change_log.lock_clock(connection, live.tenant_id)
-        slowed = [asyncio.create_task(commits(1)) for _ in range(FEWEST + 3)]
-        await asyncio.sleep(1.0)
-    await asyncio.gather(*slowed)
     operation = await runs.start(tenant)
     runner = runs.runner(pace=pace)
     held = await runner.claim()
     assert held is not None
+    async with pace.working():
+        async with world.database.write() as connection:
+            # As anything that slows commits down while a step runs: somebody else holds the clock rows.
+            for live in lives:
+                await change_log.lock_clock(connection, live.tenant_id)
+            slowed = [asyncio.create_task(commits(live, 1)) for live in lives]
+            await asyncio.sleep(1.0)
+        await asyncio.gather(*slowed)
+    # What is "of late" ends soon: nothing but the run comes between.
     holding = asyncio.create_task(runner.hold(held))
     shown = []
     while not holding.done():
