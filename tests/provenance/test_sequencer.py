@@ -108,6 +108,22 @@ async def test_another_takes_over_when_the_holder_is_gone(
         await until_size(log, 20, parts.signer, origin)
 
 
+async def test_what_a_killed_writer_left_is_removed_and_nothing_else(
+    database: Database, parts: LedgerParts, tmp_path: Path
+) -> None:
+    origin = await origin_of(database)
+    async with sequencing(database, parts, tmp_path / "log") as log:
+        await append(database, parts, 300)
+        await until_size(log, 300, parts.signer, origin)
+    before = {path for path in log.root.rglob("*") if path.is_file()}
+    left = [log.root / ".checkpoint.123", log.root / "tile/0/.000.99", log.root / "tile/entries/001.p/.44.7"]
+    kept = log.root / "tile/.note"
+    for path in (*left, kept):
+        path.write_bytes(b"half")
+    async with sequencing(database, parts, tmp_path / "log"):
+        assert {path for path in log.root.rglob("*") if path.is_file()} == before | {kept}
+
+
 async def test_a_directory_that_was_lost_is_written_again(
     database: Database, parts: LedgerParts, tmp_path: Path
 ) -> None:

@@ -24,6 +24,8 @@ LARGEST_FILE: Final = 256 * (2 + 65_535)
 _TILE: Final = re.compile(
     r"tile/(?:[0-9]|[1-5][0-9]|6[0-3]|entries)(?:/x[0-9]{3})*/[0-9]{3}(?:\.p/[0-9]{1,3})?"
 )
+_SCRATCH: Final = re.compile(r"\.(?:checkpoint|[0-9]{1,3})\.[0-9]+")
+"""A file on its way: its name to be, and the process that writes it."""
 
 
 class LogDirectory:
@@ -62,6 +64,13 @@ class LogDirectory:
     def publish(self, checkpoint: bytes) -> None:
         """Makes it the log's checkpoint; what it covers is written."""
         self.write([(CHECKPOINT, checkpoint)])
+
+    def sweep(self) -> None:
+        """Removes what writers left that were killed: files that never got their name."""
+        with self._faults():
+            for path in self.root.rglob(".*"):
+                if _SCRATCH.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
     def set_aside(self, name: str) -> Path | None:
         """Moves the log that is here to `forks/<name>`, and says where it is now; None where there is none. What was

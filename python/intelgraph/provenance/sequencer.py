@@ -133,6 +133,7 @@ class Sequencer:
             _log.info("ledger no longer forked")
             await log_rows.set_fork(connection, None)
         metrics.FORKED.set(0)
+        await asyncio.to_thread(self._directory.sweep)
         if edge.size:
             await self._conclude(connection, head.origin, edge)
         self._examined.set()
