@@ -300,7 +300,7 @@ fn the_tree_over_the_log_covers_the_report() {
     let verdict = |log: &Log| {
         let mut check = LogCheck::new(TENANT, Vec::new());
         let catalogue = gateway.catalogue();
-        check.take(&log.leaves(), &gateway.keystore, &catalogue, NOW).expect("rows");
+        check.take(&log.leaves(), &[], &gateway.keystore, &catalogue, NOW).expect("rows");
         let verdict = check.finish(3, &log.frontier.to_bytes(), 3);
         verdict.findings.iter().map(|finding| (finding.fault, finding.first_seq)).collect::<Vec<_>>()
     };
