@@ -31,6 +31,10 @@ class LostAnswers:
         """From the next COMMIT on, which reaches the server or not, nobody is served until `come_back`."""
         self._next_reaches = reaching
 
+    def lose_every(self, number: int) -> None:
+        """From now on, every so-manieth COMMIT is not answered."""
+        self._every = number
+
     def come_back(self) -> None:
         """Serves again."""
         self._away = False

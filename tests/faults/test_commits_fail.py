@@ -80,11 +80,12 @@ async def test_commits_that_happen_and_are_not_answered(
         gateway.settings["STORAGE__WRITER_DSN"] = (
             f"postgresql://intelgraph_writer@/intelgraph?host={directory}"
         )
-        async with losing_answers(server.cluster, Path(directory), every=5) as relay:
+        async with losing_answers(server.cluster, Path(directory), every=None) as relay:
             await asyncio.to_thread(gateway.start)
             try:
                 async with gateway.client() as client:
                     await client.contracts.put(CONTRACT)
+                    relay.lose_every(5)
                     async with load(client, streams):
                         while relay.lost < (60 if is_full else 6):  # noqa: ASYNC110 (the relay is told nothing)
                             await asyncio.sleep(0.1)

@@ -1,5 +1,6 @@
 """Traces: a span per RPC, below the caller's, and nothing at all unless it is turned on."""
 
+import asyncio
 import sys
 from collections.abc import Iterator
 
@@ -53,6 +54,9 @@ async def test_spans_nest_and_do_not_quote_errors(
     served.entities.failure = NotFound("ENTITY_NOT_FOUND", "hunter2")
     with pytest.raises(grpc.aio.AioRpcError):
         await get(channel, issuer)
+    async with asyncio.timeout(10):
+        while not spans.get_finished_spans():  # noqa: ASYNC110 (the caller may know before the span has ended)
+            await asyncio.sleep(0.01)
     (rpc,) = spans.get_finished_spans()
     assert rpc.status.status_code is StatusCode.ERROR
     assert "hunter2" not in rpc.to_json()

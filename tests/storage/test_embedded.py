@@ -85,7 +85,7 @@ def test_another_account_does_not_get_in(data_dir: Path) -> None:
         server.cluster.chmod(0o711)
         (server.cluster / ".s.PGSQL.5432").chmod(0o777)
         for parent in data_dir.parents:
-            if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
+            if parent.stat().st_uid == 0 and parent.name.startswith(("pytest-", "popen-")):
                 parent.chmod(0o711)
         psql = programs._package() / f"pginstall{programs.MAJOR_VERSION}/bin/psql"
         intruder = subprocess.run(
@@ -139,7 +139,7 @@ def test_an_ordinary_user_runs_the_server_as_itself(tmp_path: Path) -> None:
     home.mkdir(mode=0o755)
     shutil.chown(home, "nobody")
     for parent in tmp_path.parents:
-        if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
+        if parent.stat().st_uid == 0 and parent.name.startswith(("pytest-", "popen-")):
             parent.chmod(0o711)
     tmp_path.chmod(0o711)
     script = (
