@@ -69,7 +69,8 @@ lint: $(VENV)/extension-dev ## formats, lints and types of Python, Rust and the 
 
 test: $(VENV)/extension-dev $(VENV)/demo ## every test
 	cargo test --workspace --locked --quiet
-	$(PY) -m pytest --numprocesses 2 --dist loadfile
+	@# Short: a socket's path has 103 bytes, and that of a worker's directory is long.
+	base=$$(mktemp -d /tmp/pytest-XXXX) && $(PY) -m pytest --numprocesses 2 --dist loadfile --basetemp "$$base" && rm -rf "$$base"
 
 test-faults: build ## kill, starve and tear the real parts, in full; writes build/faults/report.json
 	$(PY) -m pytest tests/faults tests/provenance --faults=full --timeout=0

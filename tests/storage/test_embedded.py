@@ -27,7 +27,7 @@ def ask(
     server: EmbeddedServer, question: str, role: str = "postgres", database: str = "intelgraph"
 ) -> object:
     async def asked() -> object:
-        connection = await asyncpg.connect(server.dsn(role, database), timeout=5)
+        connection = await asyncpg.connect(reachable(server.dsn(role, database)), timeout=5)
         try:
             return await connection.fetchval(question)
         finally:
