@@ -17,6 +17,7 @@ import pytest
 
 from intelgraph.errors import FailedPrecondition, Unavailable
 from intelgraph.storage import programs
+from intelgraph.storage.connection import reachable
 from intelgraph.storage.embedded import EmbeddedServer
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives the server an account of its own")
