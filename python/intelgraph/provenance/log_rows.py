@@ -39,21 +39,21 @@ async def head(connection: "Connection") -> LogHead:
 _TAKE: Final = """
 WITH taken AS MATERIALIZED (
   SELECT id FROM ledger_outbox ORDER BY id LIMIT $2::int
-), moved AS MATERIALIZED (
+), moved AS (
   DELETE FROM ledger_outbox AS outbox USING taken WHERE outbox.id = taken.id
   RETURNING outbox.*
 ), log AS MATERIALIZED (
   UPDATE ledger_log SET sequenced = greatest(clock_timestamp(), sequenced)
   WHERE EXISTS (SELECT FROM taken) RETURNING sequenced
-), numbered AS MATERIALIZED (
-  SELECT moved.*, $1::bigint + row_number() OVER (ORDER BY id) - 1 AS index FROM moved
 ), stored AS (
   INSERT INTO ledger_entry
     (index, entry_id, tenant_id, kind, subject_tag, sequenced, commitments, header, payload)
-  SELECT index, entry_id, tenant_id, kind, subject_tag, log.sequenced, commitments, header, payload
-  FROM numbered, log
+  SELECT $1::bigint + row_number() OVER (ORDER BY id) - 1, entry_id, tenant_id, kind, subject_tag, log.sequenced,
+    commitments, header, payload
+  FROM moved, log
+  RETURNING index, commitments
 )
-SELECT string_agg(commitments, ''::bytea ORDER BY index) FROM numbered
+SELECT string_agg(commitments, ''::bytea ORDER BY index) FROM stored
 """
 
 

@@ -147,6 +147,8 @@ class Database:
                 server_settings={
                     **_SESSION,
                     "application_name": "intelgraph-sequencer",
+                    # A round moves some 12 MB of sealed entries: in memory, and not by way of temporary files.
+                    "work_mem": "64MB",
                     # Of one that is frozen, and would keep its locks for good.
                     "idle_session_timeout": "60s",
                 },
