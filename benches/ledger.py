@@ -26,6 +26,7 @@ from benches.harness.process_tree import tree_cpu_s
 from benches.harness.report import BUILD_DIRECTORY, Figure, Report, Target
 from benches.harness.sample import Sample
 from benches.ledger_ingest import ingest_beside_ledger
+from intelgraph.errors import Unavailable
 from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
@@ -97,8 +98,15 @@ class _Log:
 
     async def covered(self, size: int) -> None:
         """Returns when a signed checkpoint covers so many entries."""
-        while (await self.prover.checkpoint()).size < size:  # noqa: ASYNC110 (nothing says it in this process)
+        while await self.published() < size:  # noqa: ASYNC110 (nothing says it in this process)
             await asyncio.sleep(0.005)
+
+    async def published(self) -> int:
+        """Entries that the published checkpoint covers; 0 before the first."""
+        try:
+            return (await self.prover.checkpoint()).size
+        except Unavailable:
+            return 0
 
     async def size(self) -> int:
         """Entries that are sequenced or wait."""
@@ -222,7 +230,7 @@ async def _watch(log: _Log) -> None:
     """When each size was first seen in the published checkpoint."""
     _watched.clear()
     while True:
-        size = (await log.prover.checkpoint()).size
+        size = await log.published()
         if not _watched or size > _watched[-1][1]:
             _watched.append((time.perf_counter(), size))
         await asyncio.sleep(0.005)
