@@ -212,7 +212,9 @@ async def _paced(log: _Log, per_second: float, seconds: float) -> Sequence[float
         pending.add(task)
         task.add_done_callback(pending.discard)
     await asyncio.gather(*pending)
-    await log.covered(base + len(begun) * _PER_TRANSACTION)
+    last = base + len(begun) * _PER_TRANSACTION
+    while not _watched or _watched[-1][1] < last:  # noqa: ASYNC110 (the watcher sets no event)
+        await asyncio.sleep(0.005)
     watching.cancel()
     seen = _watched
     lags = []
