@@ -4,7 +4,7 @@ What the core refuses is a CoreError: `args` are the message and the reason, UPP
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal, final
+from typing import Literal, Self, final
 
 __all__ = [
     "Bound",
@@ -30,6 +30,7 @@ __all__ = [
     "MessagesToOpen",
     "MessagesToSeal",
     "NotActive",
+    "OutboxReplay",
     "PendingDek",
     "PendingIndexKey",
     "PolicyBundle",
@@ -76,6 +77,7 @@ __all__ = [
     "parse_leaf",
     "removed_ranges",
     "seal_ledger_entries",
+    "sequence_ledger_entries",
     "signed_note",
     "tree_of_frontier",
     "verify_consistency",
@@ -854,10 +856,38 @@ def seal_ledger_entries(
     entries: Sequence[tuple[tuple[bytes, str] | None, tuple[int, str], str, tuple[str, str], bytes]],
 ) -> tuple[list[bytes], bytes]:
     """Seals entries of one moment, each a tenant (id, name) or None, its kind (number, name), its subject, its actor
-    (subject, method) and its payload, JSON: their ids, and a binary COPY stream for `ledger_outbox`.
+    (subject, method) and its payload, JSON: their ids, and the entries packed, as a row of the outbox holds them.
 
     Raises KeyUnavailable, and CoreError ENTRY_MALFORMED.
     """
+
+def sequence_ledger_entries(packed: bytes, first_index: int, sequenced_us: int) -> tuple[bytes, bytes]:
+    """Gives packed entries the indexes from `first_index` on: commitments, 64 bytes each, and a binary COPY stream for
+    `ledger_entry` (index, sequenced, entry_id, tenant_id, kind, subject_tag, commitments, header, payload).
+
+    Raises CorruptData for what no act packed.
+    """
+
+@final
+class OutboxReplay:
+    """What the outbox of a restored database still holds of entries whose commitments come back from the log's
+    tiles.
+    """
+
+    def __new__(cls, outbox: Sequence[tuple[int, bytes]]) -> Self:
+        """Takes the outbox's rows, id and packed entries each. Raises CorruptData."""
+
+    def rows(self, commitments: bytes, first_index: int, sequenced_us: int) -> bytes:
+        """A binary COPY stream for `ledger_entry`, as above, of entries with these commitments, 64 bytes each: whole
+        where the outbox has the entry, else its commitments and nothing else.
+        """
+
+    @property
+    def found(self) -> int:
+        """How many entries the outbox had."""
+
+    def emptied(self) -> list[int] | None:
+        """Ids of the rows that were replayed; None where one was in part, which no log of this outbox explains."""
 
 def open_ledger_entry(
     keystore: Keystore, owner_id: bytes, entry_id: bytes, commitments: bytes, header: bytes, payload: bytes

@@ -19,6 +19,7 @@ from intelgraph.provenance.actor import Actor
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 from tests.parts.ledger import TESTER, LedgerParts, ledger_parts
+from tests.parts.outbox import waiting
 
 OFFICER = "security-officer"
 PLAN = {"summary": "rotate the root key", "steps": ["take it from the safe", "sign with it"]}
@@ -135,16 +136,16 @@ class World:
     async def told(self, approval: Approval | None = None) -> list[Entry]:
         """The entries about approvals and keys of approvers, in order; of one approval, or all."""
         async with self.database.write() as connection:
-            rows = await connection.fetch("SELECT * FROM ledger_outbox ORDER BY id")
+            rows = await waiting(connection)
         entries = []
         for row in rows:
             opened = open_ledger_entry(
                 self.parts.keystore,
                 PLATFORM.tenant_id.bytes,
-                row["entry_id"].bytes,
-                row["commitments"],
-                row["header"],
-                row["payload"],
+                row.entry_id.bytes,
+                row.commitments,
+                row.header,
+                row.payload,
             )
             header, facts = json.loads(opened[0]), json.loads(opened[2])
             tenant = header["tenant"]["name"] if header["tenant"] is not None else None

@@ -16,6 +16,7 @@ from intelgraph.storage.database import Database
 from intelgraph.storage.settings import StorageSettings
 from tests.approvals.world import ALICE, PLAN, World, world_on
 from tests.faults.report import Raced, Report
+from tests.parts.outbox import waiting
 
 CLIENTS: Final = 16
 
@@ -39,7 +40,7 @@ async def test_none_is_used_twice(
             acts = [row["approval_id"] for row in await connection.fetch("SELECT approval_id FROM act")]
             states = await connection.fetch("SELECT state, count(*) FROM approval GROUP BY state")
             # 75 is the number of the kind `approval.used`.
-            entries = await connection.fetchval("SELECT count(*) FROM ledger_outbox WHERE kind = 75")
+            entries = sum(entry.kind == 75 for entry in await waiting(connection))
     await database.close()
 
     assert sum(used) == len(acts) == len(set(acts)) == len(approvals)

@@ -16,6 +16,7 @@ from intelgraph.provenance.actor import Actor
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant
 from tests.parts.ledger import LedgerParts
+from tests.parts.outbox import waiting
 
 OPERATOR = Actor("olga", "jwt")
 ALICE, BOB = (Caller(Actor(name, "jwt"), frozenset({"security-officer"})) for name in ("alice", "bob"))
@@ -59,18 +60,16 @@ class World:
     async def told(self) -> list[Entry]:
         """The ledger's entries about flags that wait in the outbox, in order, opened."""
         async with self.database.write() as connection:
-            rows = await connection.fetch(
-                "SELECT * FROM ledger_outbox WHERE kind BETWEEN 110 AND 119 ORDER BY id"
-            )
+            rows = [entry for entry in await waiting(connection) if 110 <= entry.kind <= 119]
         entries = []
         for row in rows:
             header, _, facts, *_ = open_ledger_entry(
                 self.parts.keystore,
                 PLATFORM.tenant_id.bytes,
-                row["entry_id"].bytes,
-                row["commitments"],
-                row["header"],
-                row["payload"],
+                row.entry_id.bytes,
+                row.commitments,
+                row.header,
+                row.payload,
             )
             said = json.loads(header)
             tenant = said["tenant"]["name"] if said["tenant"] is not None else None

@@ -12,6 +12,7 @@ from intelgraph.operations.operation import OperationState
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.tenants.registry import Tenant
 from tests.operations.adding import ALICE, ROWS, Adders, Adding, Failpoint, Killed
+from tests.parts.outbox import waiting
 from tests.parts.postgres import superuser
 
 STEPS = [
@@ -340,11 +341,9 @@ async def test_beginning_and_end_are_entries_of_the_ledger(adders: Adders, tenan
     await adders.operations.cancel(tenant, cancelled.operation_id, ALICE)
     await adders.finish(tenant, done.operation_id)
     async with adders.database.write() as connection:
-        found = await connection.fetch(
-            "SELECT kind FROM ledger_outbox WHERE tenant_id = $1 AND kind >= 90 ORDER BY id", tenant.tenant_id
-        )
+        kinds = [entry.kind for entry in await waiting(connection) if entry.tenant_id == tenant.tenant_id]
         backlog = await rows.backlog(connection)
-    assert [row["kind"] for row in found] == [90, 90, 92, 91, 91]
+    assert [kind for kind in kinds if kind >= 90] == [90, 90, 92, 91, 91]
     assert (backlog.waiting, backlog.running) == (0, 0)
 
 

@@ -16,6 +16,7 @@ from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant, TenantRegistry
 from tests.parts.ledger import TESTER
+from tests.parts.outbox import waiting
 from tests.policy.conftest import Gateway, caller, deciding
 
 CONTEXT: Any = None  # the handlers do not look at it
@@ -164,9 +165,9 @@ async def test_rules_that_do_not_fit_are_refused_with_file_and_line(
 
 async def test_a_change_is_an_entry_of_the_ledger(gateway: Gateway, acme: Tenant, database: Database) -> None:
     await put(gateway, acme, RULES)
-    async with database.read(acme.tenant_id) as connection:
-        kinds = [row["kind"] for row in await connection.fetch("SELECT kind FROM ledger_outbox ORDER BY id")]
-    assert kinds[-1] == 120
+    async with database.write() as connection:
+        *_, last = await waiting(connection)
+    assert (last.kind, last.tenant_id) == (120, acme.tenant_id)
 
 
 async def test_who_may_ask_is_told_which_rule_denies(gateway: Gateway, acme: Tenant) -> None:

@@ -26,6 +26,7 @@ from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.settings import StorageSettings
 from tests.parts.ledger import TESTER, LedgerParts, ledger_parts
+from tests.parts.outbox import pack
 
 
 @dataclass
@@ -71,8 +72,7 @@ class LogWorld:
 
     async def outbox(self) -> int:
         async with self.database.write() as connection:
-            count: int = await connection.fetchval("SELECT count(*) FROM ledger_outbox")
-            return count
+            return await log_rows.waiting(connection)
 
     async def entries(self) -> Sequence[asyncpg.Record]:
         return await self.superuser("SELECT * FROM ledger_entry ORDER BY index")
@@ -103,13 +103,10 @@ class LogWorld:
         rows = await self.entries()
         edge = TileWriter.empty()
         edge.append_commitments(b"".join(row["commitments"] for row in rows[:size]))
-        await self.superuser(
-            "INSERT INTO ledger_outbox (entry_id, tenant_id, kind, subject_tag, commitments, header, payload)"
-            " SELECT entry_id, tenant_id, kind, subject_tag, commitments, header, payload FROM ledger_entry"
-            " WHERE index >= $1 AND index < $2 ORDER BY index",
-            size,
-            size + in_outbox,
-        )
+        for row in rows[size : size + in_outbox]:
+            await self.superuser(
+                "INSERT INTO ledger_outbox (entries, packed) VALUES (1, $1)", pack(dict(row))
+            )
         await self.superuser("DELETE FROM ledger_entry WHERE index >= $1", size)
         await self.superuser("DELETE FROM ledger_checkpoint WHERE size > $1", size)
         await self.superuser("UPDATE ledger_log SET size = $1, root = $2", size, edge.root)

@@ -1,6 +1,7 @@
 """Entries are in the outbox if the act that they are about is committed, sealed, and committed to."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from tests.parts.ledger import ledger_parts
+from tests.parts.outbox import waiting
 
 ALICE = Actor("alice", "jwt")
 PUBLISHED = ContractPublished("flights", "1.0.0", "ab" * 32)
@@ -25,15 +27,15 @@ async def test_an_entry_is_committed_with_its_act(database: Database, tmp_path: 
                 connection, PUBLISHED, subject="contract:flights@1.0.0", by=ALICE, tenant=None
             )
         async with database.write() as connection:
-            (row,) = await connection.fetch("SELECT * FROM ledger_outbox")
-        assert (row["entry_id"], row["tenant_id"], row["kind"]) == (entry_id, None, 10)
+            (row,) = await waiting(connection)
+        assert (row.entry_id, row.tenant_id, row.kind) == (entry_id, None, 10)
         opened = open_ledger_entry(
             parts.keystore,
             PLATFORM.tenant_id.bytes,
             entry_id.bytes,
-            row["commitments"],
-            row["header"],
-            row["payload"],
+            row.commitments,
+            row.header,
+            row.payload,
         )
     header, payload = json.loads(opened[0]), json.loads(opened[2])
     assert header["actor"] == {"method": "jwt", "subject": "alice"}
@@ -60,11 +62,9 @@ async def test_an_act_that_is_undone_leaves_no_entry(database: Database, ledger:
 async def test_nothing_of_an_entry_is_stored_in_clear(database: Database, ledger: Ledger) -> None:
     async with database.write() as connection:
         await ledger.append(connection, PUBLISHED, subject="contract:flights", by=ALICE, tenant=None)
-        (row,) = await connection.fetch(
-            "SELECT header || payload || commitments AS stored FROM ledger_outbox"
-        )
+        (row,) = await connection.fetch("SELECT packed FROM ledger_outbox")
     for clear in (b"alice", b"flights", b"contract"):
-        assert clear not in row["stored"]
+        assert clear not in row["packed"]
 
 
 async def test_a_part_that_was_altered_does_not_open(database: Database, tmp_path: Path) -> None:
@@ -72,18 +72,18 @@ async def test_a_part_that_was_altered_does_not_open(database: Database, tmp_pat
         async with database.write() as connection:
             await parts.ledger.append(connection, PUBLISHED, subject="contract", by=ALICE, tenant=None)
             await parts.ledger.append(connection, PUBLISHED, subject="contract", by=ALICE, tenant=None)
-            one, other = await connection.fetch("SELECT * FROM ledger_outbox ORDER BY id")
+            one, other = await waiting(connection)
         owner = PLATFORM.tenant_id.bytes
         for taken in ("commitments", "header", "payload"):
-            mixed = {**dict(one), taken: other[taken]}
+            mixed = replace(one, **{taken: getattr(other, taken)})
             with pytest.raises(CorruptData):
                 open_ledger_entry(
                     parts.keystore,
                     owner,
-                    one["entry_id"].bytes,
-                    mixed["commitments"],
-                    mixed["header"],
-                    mixed["payload"],
+                    one.entry_id.bytes,
+                    mixed.commitments,
+                    mixed.header,
+                    mixed.payload,
                 )
 
 

@@ -10,23 +10,24 @@ from intelgraph.provenance.life import recorded_life
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import TenantRegistry
 from tests.parts.ledger import TESTER, LedgerParts, ledger_parts
+from tests.parts.outbox import waiting
 
 
 async def entered(database: Database, parts: LedgerParts) -> list[tuple[str, str | None, dict[str, Any]]]:
     """Kind, tenant and facts of everything in the outbox, in order."""
     async with database.write() as connection:
-        rows = await connection.fetch("SELECT * FROM ledger_outbox ORDER BY id")
+        rows = await waiting(connection)
     entries = []
-    sealed = [value for row in rows for value in (row["header"], row["payload"])]
+    sealed = [value for row in rows for value in (row.header, row.payload)]
     assert not await parts.keys.look_up(PLATFORM, keys_of_values(sealed))
     for row in rows:
         header, _, payload, _ = open_ledger_entry(
             parts.keystore,
             PLATFORM.tenant_id.bytes,
-            row["entry_id"].bytes,
-            row["commitments"],
-            row["header"],
-            row["payload"],
+            row.entry_id.bytes,
+            row.commitments,
+            row.header,
+            row.payload,
         )
         said = json.loads(header)
         entries.append((said["kind"], (said["tenant"] or {}).get("name"), json.loads(payload)))

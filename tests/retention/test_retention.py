@@ -11,6 +11,7 @@ from intelgraph.storage.database import Database
 from intelgraph.temporal.entities import EntityName, Moment
 from intelgraph.temporal.verify import Finding
 from intelgraph.tenants.registry import Tenant
+from tests.parts.outbox import waiting
 from tests.retention.runs import ALICE, Runs
 from tests.temporal.world import Document, World, contract, delete, running, upsert
 
@@ -288,10 +289,8 @@ async def test_what_a_run_did_is_an_entry_of_the_ledger(world: World, runs: Runs
     await runs.age(tenant, 1, 31)
     await runs.run(tenant)
     async with world.database.write() as connection:
-        kinds = await connection.fetch(
-            "SELECT kind FROM ledger_outbox WHERE tenant_id = $1", tenant.tenant_id
-        )
-    assert [row["kind"] for row in kinds if row["kind"] >= 90] == [90, 93, 91]
+        kinds = [entry.kind for entry in await waiting(connection) if entry.tenant_id == tenant.tenant_id]
+    assert [kind for kind in kinds if kind >= 90] == [90, 93, 91]
 
 
 async def verdict(world: World, tenant: Tenant) -> tuple[Finding, ...]:

@@ -10,11 +10,13 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from intelgraph._core import sequence_ledger_entries
 from intelgraph.errors import FailedPrecondition
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.migrate import MIGRATIONS, migrate
 from intelgraph.storage.settings import StorageSettings
+from tests.parts.outbox import Waiting, waiting
 from tests.parts.postgres import fresh_database, superuser
 
 SHIPPED = sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
@@ -77,8 +79,8 @@ async def test_records_that_wait_already_are_counted(empty: StorageSettings, mig
         (migrations / f"{later}.sql").unlink()
     await migrate(_owner(empty), migrations)
     writer = await asyncpg.connect(empty.writer_dsn.get_secret_value() if empty.writer_dsn else "")
-    waiting: dict[UUID, list[int]] = {uuid4(): [], uuid4(): [3], uuid4(): [1, 2, 4]}
-    for tenant_id, entries in waiting.items():
+    records_of: dict[UUID, list[int]] = {uuid4(): [], uuid4(): [3], uuid4(): [1, 2, 4]}
+    for tenant_id, entries in records_of.items():
         await writer.execute(
             "INSERT INTO tenant (tenant_id, name, state, limits) VALUES ($1, $2, 'active', '{}')",
             tenant_id,
@@ -98,7 +100,7 @@ async def test_records_that_wait_already_are_counted(empty: StorageSettings, mig
         "SELECT bool_and(relforcerowsecurity) FROM pg_class WHERE relname IN ('tenant_clock', 'quarantine')"
     )
     await writer.close()
-    assert dict(map(tuple, counted)) == {tenant_id: sum(entries) for tenant_id, entries in waiting.items()}
+    assert dict(map(tuple, counted)) == {tenant_id: sum(entries) for tenant_id, entries in records_of.items()}
     assert forced
 
 
@@ -135,3 +137,32 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: StorageSettin
         await migrate(_owner(empty), migrations)
     assert await _tables(empty) == set()
     assert await migrate(_owner(empty)) == SHIPPED
+
+
+async def test_entries_that_wait_already_are_packed(empty: StorageSettings, migrations: Path) -> None:
+    later = migrations / "0008_packed_outbox.sql"
+    statement = later.read_text()
+    for newer in SHIPPED[SHIPPED.index(later.stem) :]:
+        (migrations / f"{newer}.sql").unlink()
+    await migrate(_owner(empty), migrations)
+    assert empty.writer_dsn is not None
+    writer = await asyncpg.connect(empty.writer_dsn.get_secret_value())
+    tenant = uuid4()
+    rows = [
+        (uuid4(), of, kind, kind * 7, bytes([kind] * 64), b"h", b"pp")
+        for kind, of in ((10, None), (11, tenant))
+    ]
+    await writer.executemany(
+        "INSERT INTO ledger_outbox (entry_id, tenant_id, kind, subject_tag, commitments, header, payload)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        rows,
+    )
+    later.write_text(statement)
+    await migrate(_owner(empty), migrations)
+    assert await waiting(writer) == [Waiting(row[0], row[1], row[2], *row[4:]) for row in rows]
+    packed = b"".join(
+        [row["packed"] for row in await writer.fetch("SELECT packed FROM ledger_outbox ORDER BY id")]
+    )
+    commitments, _ = sequence_ledger_entries(packed, 0, 0)
+    assert commitments == b"".join(row[4] for row in rows)
+    await writer.close()

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from intelgraph.errors import FailedPrecondition
+from intelgraph.keys.platform import PLATFORM
 from intelgraph.storage.connection import Connection
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
@@ -23,10 +24,6 @@ ORDER BY 1
 """
 
 
-_OUTBOX = """
-INSERT INTO ledger_outbox (entry_id, tenant_id, kind, subject_tag, commitments, header, payload)
-VALUES (gen_random_uuid(), $1, 10, 1, $2, '', '')
-"""
 _APPROVAL = """
 INSERT INTO approval (tenant_id, approval_id, platform, origin, kind, document, digest, reason, ticket, role, quorum,
   requested_by, requested_method, expires_at)
@@ -38,7 +35,7 @@ _OPERATION = """
 INSERT INTO operation (tenant_id, operation_id, kind, exclusive, state, input, memory, created_by, created_method)
 VALUES ($1, $2, 'k', false, 'waiting', '', '', 'a', 'jwt')
 """
-_ENTRY = "INSERT INTO ledger_entry (tenant_id, index, sequenced, commitments) VALUES ($1, $3, now(), $2)"
+_ENTRY = "INSERT INTO ledger_entry (tenant_id, index, sequenced, commitments) VALUES ($1, $2, now(), $3)"
 _indexes = itertools.count()
 
 
@@ -62,13 +59,24 @@ async def test_without_a_tenant_or_with_another_there_are_no_rows(database: Data
         assert await _rows(connection) == {}
     async with database.read(mine) as connection:
         rows = await _rows(connection)
-        assert len(rows) == 24
+        assert len(rows) == 23
         assert set(rows.values()) == {frozenset({mine})}
     # The tenant was set for one transaction only, on a connection that is used again.
     async with database.reader.acquire() as connection:
         assert await _rows(connection) == {}
     async with database.read(other) as connection:
         assert set((await _rows(connection)).values()) == {frozenset({other})}
+
+
+async def test_only_the_platform_sees_that_entries_wait(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute("INSERT INTO ledger_outbox (entries, packed) VALUES (3, '')")
+    async with database.read(uuid4()) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM ledger_outbox") == 0
+    async with database.read(PLATFORM.tenant_id) as connection:
+        assert await connection.fetchval("SELECT sum(entries) FROM ledger_outbox") == 3
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT packed FROM ledger_outbox")
 
 
 async def test_the_owner_is_bound_too(database: Database, storage_settings: StorageSettings) -> None:
@@ -94,7 +102,7 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "UPDATE ledger_entry SET index = 0",
         "UPDATE ledger_entry SET commitments = ''",
         "DELETE FROM ledger_entry",
-        "UPDATE ledger_outbox SET payload = ''",
+        "UPDATE ledger_outbox SET packed = ''",
         "DELETE FROM ledger_checkpoint",
         "UPDATE ledger_checkpoint SET note = ''",
         "UPDATE approval SET document = ''",
@@ -161,7 +169,7 @@ async def test_every_key_of_a_tenants_table_begins_with_the_tenant(database: Dat
         # The registry itself is a reference table: it is looked up by name before there is a tenant.
         tables.remove("tenant")
         # The ledger is one log over all tenants: its key is the index of the leaf.
-        tables -= {"ledger_outbox", "ledger_entry"}
+        tables.remove("ledger_entry")
         found = await connection.fetch(keys, sorted(tables))
         without_primary_key = tables - {
             row["table_name"]
@@ -286,8 +294,7 @@ async def _tenant_with_rows_everywhere(database: Database) -> UUID:
             ("INSERT INTO anchor_waiting VALUES ($1, 1, '')", ()),
             ("INSERT INTO flag_setting VALUES ($1, 'contracts', false, NULL, now(), 'p')", ()),
             ("INSERT INTO tenant_policy VALUES ($1, 1, '[]', sha256('[]'), 'active', 'ada')", ()),
-            (_OUTBOX, (bytes(64),)),
-            (_ENTRY, (bytes(64), next(_indexes))),
+            (_ENTRY, (next(_indexes), bytes(64))),
         ):
             await connection.execute(statement, tenant_id, *arguments)
     return tenant_id

@@ -207,6 +207,16 @@ impl<'a> Reader<'a> {
         Self { rest: bytes, started: bytes.is_empty() }
     }
 
+    /// Reads rows that stand without the stream's header and trailer.
+    pub fn of_rows(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, started: true }
+    }
+
+    /// What is not read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Goes to the next row, which must have `fields` fields; `Some(false)` at the end.
     pub fn next_row(&mut self, fields: i16) -> Option<bool> {
         if !self.started {

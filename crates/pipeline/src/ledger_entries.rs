@@ -11,13 +11,9 @@ use intelgraph_ledger::{Domain, SALT_LEN, commit};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::copy::{self, HEADER, OpenField, TRAILER};
+use crate::copy::{self, OpenField};
 use crate::error::PipelineError;
 use crate::opening::Opener;
-
-/// Columns of an entry's row in the outbox, in the order in which [`seal_entries`] writes them.
-pub const OUTBOX_COLUMNS: [&str; 7] =
-    ["entry_id", "tenant_id", "kind", "subject_tag", "commitments", "header", "payload"];
 
 /// The dataset that sealed parts of entries belong to; no tenant's dataset has the platform's key.
 const DATASET: &str = "ledger";
@@ -41,8 +37,8 @@ pub struct NewEntry<'a> {
 pub struct SealedEntries {
     /// Their ids, in order.
     pub ids: Vec<Uuid>,
-    /// A binary COPY stream of [`OUTBOX_COLUMNS`].
-    pub rows: Vec<u8>,
+    /// They, as a row of the outbox holds them ([`crate::ledger_outbox`]).
+    pub packed: Vec<u8>,
 }
 
 /// An entry's header and payload, each with the salt of its commitment.
@@ -77,8 +73,7 @@ pub fn seal_entries(
         texts.iter().map(|(_, header, payload)| 2 * SALT_LEN + header.len() + payload.len()).sum();
     let mut seal = keystore.reserve(owner, 2 * entries.len() as u64, bytes as u64, now)?;
     let index_key = keystore.index_key(owner, now)?;
-    let mut rows = Vec::with_capacity(bytes + entries.len() * (160 + 2 * OVERHEAD) + 21);
-    rows.extend_from_slice(HEADER);
+    let mut rows = Vec::with_capacity(bytes + entries.len() * (160 + 2 * OVERHEAD));
     for ((entry, [_, header_salt, payload_salt]), (id, header, payload)) in
         entries.iter().zip(&random).zip(&texts)
     {
@@ -101,8 +96,7 @@ pub fn seal_entries(
             seal_part(&mut seal, &context(owner, id, purpose), salt, text, &mut rows)?;
         }
     }
-    rows.extend_from_slice(&TRAILER);
-    Ok(SealedEntries { ids: texts.into_iter().map(|(id, ..)| id).collect(), rows })
+    Ok(SealedEntries { ids: texts.into_iter().map(|(id, ..)| id).collect(), packed: rows })
 }
 
 /// Opens entry `id`, whose sealed parts and commitments (both, one after the other) are those of its row.

@@ -23,6 +23,7 @@ mod group;
 mod heads;
 pub mod ledger_check;
 pub mod ledger_entries;
+pub mod ledger_outbox;
 mod log_check;
 mod message;
 mod opening;

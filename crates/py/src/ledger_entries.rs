@@ -1,9 +1,12 @@
 //! Sealing entries of the ledger, opening and checking them.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use intelgraph_envelope::TenantId;
+use intelgraph_pipeline::ledger_outbox::{Replay, sequence};
 use intelgraph_pipeline::{ledger_check, ledger_entries as core};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
@@ -23,7 +26,7 @@ type NewEntry = (
     PyBackedBytes,
 );
 
-/// Seals entries: their ids, 16 bytes each, and a binary COPY stream for the outbox.
+/// Seals entries: their ids, 16 bytes each, and the entries packed for a row of the outbox.
 #[pyfunction]
 pub fn seal_ledger_entries<'py>(
     py: Python<'py>,
@@ -48,7 +51,65 @@ pub fn seal_ledger_entries<'py>(
     });
     let sealed = sealed.map_err(of_pipeline)?;
     let ids = sealed.ids.iter().map(|id| PyBytes::new(py, id.as_bytes())).collect();
-    Ok((ids, PyBytes::new(py, &sealed.rows)))
+    Ok((ids, PyBytes::new(py, &sealed.packed)))
+}
+
+/// Gives packed entries their indexes: commitments, 64 bytes each, and a binary COPY stream for the log's table.
+#[pyfunction]
+pub fn sequence_ledger_entries<'py>(
+    py: Python<'py>,
+    packed: PyBackedBytes,
+    first_index: u64,
+    sequenced_us: i64,
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let sequenced = py.detach(|| sequence(&packed, first_index, sequenced_us)).map_err(of_pipeline)?;
+    Ok((PyBytes::new(py, &sequenced.commitments), PyBytes::new(py, &sequenced.rows)))
+}
+
+/// What the outbox of a restored database still holds of entries that come back from the log's tiles.
+#[pyclass(module = "intelgraph._core")]
+pub struct OutboxReplay(Mutex<Replay>);
+
+#[pymethods]
+impl OutboxReplay {
+    #[new]
+    fn new(py: Python<'_>, outbox: Vec<(i64, PyBackedBytes)>) -> PyResult<Self> {
+        let replay = py.detach(|| Replay::new(outbox.iter().map(|(id, packed)| (*id, &**packed))));
+        Ok(Self(Mutex::new(replay.map_err(of_pipeline)?)))
+    }
+
+    /// A binary COPY stream for the log's table, of entries with these commitments.
+    fn rows<'py>(
+        &self,
+        py: Python<'py>,
+        commitments: PyBackedBytes,
+        first_index: u64,
+        sequenced_us: i64,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let (pairs, rest) = commitments.as_chunks::<64>();
+        if !rest.is_empty() {
+            return Err(PyValueError::new_err("commitments have 64 bytes for an entry"));
+        }
+        let rows = py.detach(|| self.lock().rows(pairs, first_index, sequenced_us));
+        Ok(PyBytes::new(py, &rows))
+    }
+
+    /// How many of them the outbox had.
+    #[getter]
+    fn found(&self) -> usize {
+        self.lock().found()
+    }
+
+    /// Ids of the rows that were replayed; None where one was in part.
+    fn emptied(&self) -> Option<Vec<i64>> {
+        self.lock().emptied()
+    }
+}
+
+impl OutboxReplay {
+    fn lock(&self) -> MutexGuard<'_, Replay> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Opens an entry: header and its salt, payload and its salt.

@@ -49,8 +49,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::ledger_entries::{
-        check_ledger_entries, keys_of_ledger_entries, ledger_subject_tag, open_ledger_entry,
-        seal_ledger_entries,
+        OutboxReplay, check_ledger_entries, keys_of_ledger_entries, ledger_subject_tag, open_ledger_entry,
+        seal_ledger_entries, sequence_ledger_entries,
     };
     #[pymodule_export]
     use crate::policy::{PolicyBundle, PolicyDecider, PolicyDecision, PolicyQuestion};

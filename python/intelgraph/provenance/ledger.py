@@ -18,7 +18,7 @@ import orjson
 from intelgraph._core import Keystore, KeyUnavailable, seal_ledger_entries
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.keys.refusals import key_unavailable
-from intelgraph.storage.copying import copy_rows
+from intelgraph.provenance import log_rows
 
 if TYPE_CHECKING:
     from intelgraph.keys.service import KeyService
@@ -31,7 +31,6 @@ ATTEMPTS: Final = 3
 
 _New: TypeAlias = tuple[tuple[bytes, str] | None, tuple[int, str], str, tuple[str, str], bytes]
 
-_COLUMNS: Final = ("entry_id", "tenant_id", "kind", "subject_tag", "commitments", "header", "payload")
 _SEALED_PER_ENTRY: Final = 2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -107,10 +106,10 @@ class Ledger:
         if at_us is None:
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             at_us = (now - _EPOCH) // timedelta(microseconds=1)
-        ids, rows = await self._sealed(at_us, [_new(act) for act in acts])
+        ids, packed = await self._sealed(at_us, [_new(act) for act in acts])
         if about_fork:
             await connection.execute("SELECT set_config('intelgraph.about_fork', 'on', true)")
-        await copy_rows(connection, "ledger_outbox", _COLUMNS, [rows])
+        await log_rows.put_into_outbox(connection, len(ids), packed)
         if about_fork:
             await connection.execute("SELECT set_config('intelgraph.about_fork', 'off', true)")
         return [UUID(bytes=entry_id) for entry_id in ids]

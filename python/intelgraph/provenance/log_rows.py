@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from intelgraph.errors import Internal
+from intelgraph.storage.copying import copy_rows
 
 if TYPE_CHECKING:
     from intelgraph.provenance.checkpoints import Checkpoint
@@ -35,34 +36,64 @@ async def head(connection: "Connection") -> LogHead:
     return LogHead(**row)
 
 
-# One statement moves what was committed: an entry leaves the outbox as it enters the log.
+_ENTRY_COLUMNS: Final = (
+    "index",
+    "sequenced",
+    "entry_id",
+    "tenant_id",
+    "kind",
+    "subject_tag",
+    "commitments",
+    "header",
+    "payload",
+)
+"""As the core writes them (crates/pipeline/src/ledger_outbox.rs)."""
+
+
+async def put_into_outbox(connection: "Connection", entries: int, packed: bytes) -> None:
+    """Puts the entries of one act there. For the writer, in the transaction of the act."""
+    await connection.execute("INSERT INTO ledger_outbox (entries, packed) VALUES ($1, $2)", entries, packed)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Entries that left the outbox, packed, in order, and the time at which they enter the log."""
+
+    packed: bytes
+    sequenced_us: int
+
+
+# The entries of one act are taken together.
 _TAKE: Final = """
 WITH taken AS MATERIALIZED (
-  SELECT id FROM ledger_outbox ORDER BY id LIMIT $2::int
+  SELECT id FROM (
+    SELECT id, sum(entries) OVER (ORDER BY id) - entries AS before FROM ledger_outbox ORDER BY id LIMIT $1::int
+  ) AS first WHERE before < $1
 ), moved AS (
-  DELETE FROM ledger_outbox AS outbox USING taken WHERE outbox.id = taken.id
-  RETURNING outbox.*
-), log AS MATERIALIZED (
+  DELETE FROM ledger_outbox AS outbox USING taken WHERE outbox.id = taken.id RETURNING outbox.id, outbox.packed
+), log AS (
   UPDATE ledger_log SET sequenced = greatest(clock_timestamp(), sequenced)
   WHERE EXISTS (SELECT FROM taken) RETURNING sequenced
-), stored AS (
-  INSERT INTO ledger_entry
-    (index, entry_id, tenant_id, kind, subject_tag, sequenced, commitments, header, payload)
-  SELECT $1::bigint + row_number() OVER (ORDER BY id) - 1, entry_id, tenant_id, kind, subject_tag, log.sequenced,
-    commitments, header, payload
-  FROM moved, log
-  RETURNING index, commitments
 )
-SELECT string_agg(commitments, ''::bytea ORDER BY index) FROM stored
+SELECT (SELECT string_agg(packed, ''::bytea ORDER BY id) FROM moved) AS packed,
+  (extract(epoch FROM log.sequenced) * 1000000)::bigint AS sequenced_us
+FROM log
 """
 
 
-async def take_outbox(connection: "Connection", size: int, most: int) -> bytes:
-    """Moves the first entries of the outbox to the end of a log of that size; gives their commitments, 64 bytes each,
-    in order. For the sequencer, in a transaction that moves the head too.
+async def take_outbox(connection: "Connection", most: int) -> Taken | None:
+    """Takes the first entries out of the outbox: about `most`, and all of the last act's; None where it is empty. For
+    the sequencer, in a transaction that puts them into the log and moves the head.
     """
-    commitments: bytes | None = await connection.fetchval(_TAKE, size, most)
-    return commitments or b""
+    row = await connection.fetchrow(_TAKE, most)
+    return None if row is None else Taken(**row)
+
+
+async def put_into_log(connection: "Connection", rows: bytes) -> None:
+    """Puts entries there, with their indexes: a COPY stream of the core's. For whoever holds the sequencer's lock, in a
+    transaction that moves the head too.
+    """
+    await copy_rows(connection, "ledger_entry", _ENTRY_COLUMNS, [rows])
 
 
 async def move_head(connection: "Connection", before: int, size: int, root: bytes) -> bool:
@@ -154,9 +185,15 @@ async def cosignatures(connection: "Connection", origin: str, size: int) -> Sequ
     return [(row["witness"], row["line"]) for row in rows]
 
 
+async def is_waiting(connection: "Connection") -> bool:
+    """Whether anything waits. For both roles."""
+    found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM ledger_outbox)")
+    return found
+
+
 async def waiting(connection: "Connection") -> int:
     """Entries that are committed and have no index yet. For both roles."""
-    count: int = await connection.fetchval("SELECT count(*) FROM ledger_outbox")
+    count: int = await connection.fetchval("SELECT coalesce(sum(entries), 0) FROM ledger_outbox")
     return count
 
 
@@ -165,32 +202,23 @@ async def set_fork(connection: "Connection", index: int | None) -> None:
     await connection.execute("UPDATE ledger_log SET fork_index = $1", index)
 
 
-# Recovered entries have commitments and nothing else, but for those that the outbox still has: they get the index that
-# they had, and leave it.
-_REPLAY: Final = """
-WITH replayed AS MATERIALIZED (
-  SELECT $1::bigint + place - 1 AS index, substr($2::bytea, (64 * (place - 1) + 1)::int, 64) AS commitments
-  FROM generate_series(1, octet_length($2::bytea) / 64) AS place
-), found AS MATERIALIZED (
-  DELETE FROM ledger_outbox AS outbox USING replayed WHERE outbox.commitments = replayed.commitments
-  RETURNING replayed.index, outbox.*
-), stored AS (
-  INSERT INTO ledger_entry
-    (index, entry_id, tenant_id, kind, subject_tag, sequenced, commitments, header, payload)
-  SELECT replayed.index, entry_id, tenant_id, kind, subject_tag, log.sequenced, replayed.commitments, header, payload
-  FROM replayed LEFT JOIN found ON found.index = replayed.index,
-    (SELECT greatest(clock_timestamp(), sequenced) AS sequenced FROM ledger_log) AS log
-)
-SELECT count(*) FROM found
-"""
+async def outbox(connection: "Connection") -> Sequence[tuple[int, bytes]]:
+    """All that waits: id and packed entries of each act, in order. For the writer."""
+    rows = await connection.fetch("SELECT id, packed FROM ledger_outbox ORDER BY id")
+    return [(row["id"], row["packed"]) for row in rows]
 
 
-async def replay(connection: "Connection", first: int, replayed: bytes) -> int:
-    """Puts entries with these commitments, 64 bytes each, into the log from an index on; how many of them the outbox
-    had. For whoever holds the sequencer's lock, in a transaction that moves the head too.
-    """
-    found: int = await connection.fetchval(_REPLAY, first, replayed)
-    return found
+async def remove_from_outbox(connection: "Connection", ids: Sequence[int]) -> None:
+    """Takes acts out whose entries are in the log. For whoever holds the sequencer's lock."""
+    await connection.execute("DELETE FROM ledger_outbox WHERE id = ANY ($1::bigint[])", ids)
+
+
+async def now_us(connection: "Connection") -> int:
+    """When what enters the log now is sequenced: never before what is in it."""
+    us: int = await connection.fetchval(
+        "SELECT (extract(epoch FROM greatest(clock_timestamp(), sequenced)) * 1000000)::bigint FROM ledger_log"
+    )
+    return us
 
 
 async def go_on(connection: "Connection", before: LogHead, after: LogHead) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
-from intelgraph._core import TileWriter
+from intelgraph._core import OutboxReplay, TileWriter
 from intelgraph.errors import DataLoss, FailedPrecondition, Unavailable
 from intelgraph.provenance import log_rows
 from intelgraph.provenance.bundles import BUNDLE_ENTRIES, COMMITMENTS_BYTES, read_commitments
@@ -196,19 +196,24 @@ class Recovery:
         self, connection: "Connection", standing: Standing, by: "Actor", progress: Progress
     ) -> Recovered:
         head, signed = standing.head, standing.signed
-        found = 0
+        replay = OutboxReplay(await log_rows.outbox(connection))
+        now_us = await log_rows.now_us(connection)
 
         async def put(first: int, commitments: bytes) -> None:
-            nonlocal found
-            found += await log_rows.replay(connection, first, commitments)
+            rows = await asyncio.to_thread(replay.rows, commitments, first, now_us)
+            await log_rows.put_into_log(connection, rows)
 
         edge = await self._replayed(standing, put, progress)
+        emptied = replay.emptied()
+        if emptied is None:
+            raise _diverged(standing)
+        await log_rows.remove_from_outbox(connection, emptied)
         await self._move(connection, head, LogHead(signed.origin, edge.size, edge.root, None))
         # So that no other one of this size is ever signed.
         await log_rows.store_checkpoint(connection, signed)
-        facts = LedgerRecovered(head.size, edge.size, found)
+        facts = LedgerRecovered(head.size, edge.size, replay.found)
         await self._ledger.append(connection, facts, subject=f"ledger:{signed.origin}", by=by, tenant=None)
-        return Recovered(signed.origin, head.size, edge.size, edge.root, found)
+        return Recovered(signed.origin, head.size, edge.size, edge.root, replay.found)
 
     async def _replayed(
         self,

@@ -19,6 +19,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from intelgraph._core import sequence_ledger_entries
 from intelgraph.errors import IntelGraphError, causes_of
 from intelgraph.provenance import log_rows, metrics
 from intelgraph.provenance.continuity import Continuity, Fork, Found
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 LOCK: Final = int.from_bytes(b"igledger")
 """Key of the advisory lock; any number that nobody else uses in this database."""
 MOST_ENTRIES: Final = 16_384
-"""Entries of one round."""
+"""Entries of one round, and what is left of the last act."""
 PAUSE_SECONDS: Final = 0.1
 """Between rounds that found nothing."""
 TAKE_OVER_SECONDS: Final = 1.0
@@ -154,12 +155,15 @@ class Sequencer:
     async def _round(
         self, connection: "Connection", origin: str, edge: "TileWriter"
     ) -> tuple["TileWriter", int]:
+        if not await log_rows.is_waiting(connection):
+            return edge, 0
         after = edge.copy()
         async with connection.transaction():
-            commitments = await log_rows.take_outbox(connection, edge.size, MOST_ENTRIES)
-            if not commitments:
+            outbox = await log_rows.take_outbox(connection, MOST_ENTRIES)
+            if outbox is None:
                 return edge, 0
-            files = await asyncio.to_thread(after.append_commitments, commitments)
+            files, rows = await asyncio.to_thread(_appended, after, outbox)
+            await log_rows.put_into_log(connection, rows)
             if not await log_rows.move_head(connection, edge.size, after.size, after.root):
                 raise AssertionError("the log moved under the sequencer's lock")
             self._reached(Step.TAKEN)
@@ -217,3 +221,9 @@ class Sequencer:
                     "fix": "intelgraph ledger recover",
                 },
             )
+
+
+def _appended(edge: "TileWriter", outbox: log_rows.Taken) -> tuple[Sequence[tuple[str, bytes]], bytes]:
+    """Adds entries to a tree: the files that change, and the entries' rows in the log."""
+    commitments, rows = sequence_ledger_entries(outbox.packed, edge.size, outbox.sequenced_us)
+    return edge.append_commitments(commitments), rows
