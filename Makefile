@@ -69,6 +69,7 @@ lint: $(VENV)/extension-dev ## formats, lints and types of Python, Rust and the 
 
 test: $(VENV)/extension-dev $(VENV)/demo ## every test
 	cargo test --workspace --locked --quiet
+	@$(PY) -m tests.parts
 	@# Short: a socket's path has 103 bytes, and that of a worker's directory is long.
 	base=$$(mktemp -d /tmp/pytest-XXXX) && $(PY) -m pytest --numprocesses 2 --dist loadfile --basetemp "$$base" && rm -rf "$$base"
 

@@ -14,15 +14,21 @@ CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / 
 
 
 def go_program(name: str) -> Path:
-    """The program of `tests/parts/name/`, built once for its sources, their pinned modules and the compiler. Skips the
-    test where there is no Go; with CI set that is a failure.
-    """
-    go = shutil.which("go")
-    if go is None:
+    """The program of `tests/parts/name/`. Skips the test where there is no Go; with CI set that is a failure."""
+    program = find_go_program(name)
+    if program is None:
         reason = f"{name} is built with Go 1.24 or newer, which is not installed"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+    return program
+
+
+def find_go_program(name: str) -> Path | None:
+    """The same, built once for its sources, their pinned modules and the compiler; None without Go."""
+    go = shutil.which("go")
+    if go is None:
+        return None
     compiler = subprocess.run([go, "version"], capture_output=True, check=True).stdout
     sources = sorted(path for path in (PARTS / name).iterdir() if path.is_file())
     key = hashlib.sha256(b"\0".join([compiler, *(path.read_bytes() for path in sources)])).hexdigest()[:16]
