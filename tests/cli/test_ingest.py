@@ -241,6 +241,15 @@ def test_no_file_is_read_where_another_is_not_there(
     assert not gateway.openings
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """SIGINT interrupts also where the tests run in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("as_json", [True, False])
 def test_an_interrupted_load_says_how_to_go_on(
     address: str,

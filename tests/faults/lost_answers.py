@@ -1,5 +1,5 @@
-"""Stands between the gateway and PostgreSQL, and loses the answer to a COMMIT: every so-manieth, or the next one, and
-everything after it.
+"""Stands between the gateway and PostgreSQL, and loses the answer to a COMMIT: every so-manieth, or that of the next
+batch, and everything after it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Final
 
 _SOCKET: Final = ".s.PGSQL.5432"
 _COMMIT: Final = b"COMMIT;\x00"
+_CHANGES: Final = b"entity_change_log"
+"""Named by what writes a batch, and by nothing else that commits: sequencer, tokens and anchors commit too."""
 
 
 class LostAnswers:
@@ -27,8 +29,8 @@ class LostAnswers:
         self.lost = 0
         """Commits that were not answered."""
 
-    def leave_at_next_commit(self, *, reaching: bool) -> None:
-        """From the next COMMIT on, which reaches the server or not, nobody is served until `come_back`."""
+    def leave_at_next_batch(self, *, reaching: bool) -> None:
+        """From the COMMIT of the next batch on, which reaches the server or not, nobody is served until `come_back`."""
         self._next_reaches = reaching
 
     def lose_every(self, number: int) -> None:
@@ -65,10 +67,12 @@ class LostAnswers:
         server_writer: asyncio.StreamWriter,
         answering: asyncio.Task[None],
     ) -> None:
+        of_batch = False
         # asyncio takes a handler that ends cancelled for an error.
         with suppress(OSError, asyncio.CancelledError):
             while data := await reader.read(1 << 16):
-                if data.endswith(_COMMIT) and (reaches := self._strikes()) is not None:
+                of_batch |= _CHANGES in data
+                if data.endswith(_COMMIT) and (reaches := self._strikes(of_batch=of_batch)) is not None:
                     answering.cancel()
                     await asyncio.gather(answering, return_exceptions=True)
                     if reaches:
@@ -76,14 +80,17 @@ class LostAnswers:
                         await server_reader.read(1 << 16)
                     self.lost += 1
                     return
+                of_batch &= not data.endswith(_COMMIT)
                 server_writer.write(data)
                 await server_writer.drain()
 
-    def _strikes(self) -> bool | None:
+    def _strikes(self, *, of_batch: bool) -> bool | None:
         """Whether the commit that is due reaches the server; None if nothing befalls it."""
         self._commits += 1
         if self._every is not None:
             return True if self._commits % self._every == 0 else None
+        if not of_batch:
+            return None
         reaches, self._next_reaches = self._next_reaches, None
         if reaches is not None:
             self._away = True

@@ -66,7 +66,7 @@ async def test_the_stream_ends_and_goes_on_where_it_was(relayed: _Relayed, reach
             await stream.open("unknown")
             await stream.send(1, [_record(1)])
             await stream.acked()
-            relay.leave_at_next_commit(reaching=reaching)
+            relay.leave_at_next_batch(reaching=reaching)
             await stream.send(2, [_record(2)])
             with pytest.raises(EndedWithStatus) as unknown:
                 await stream.read()
@@ -97,7 +97,7 @@ async def test_a_client_loses_and_doubles_nothing(relayed: _Relayed, moments: ra
         async with load(client, streams):
             for number, reaching in enumerate((True, False, True), 1):
                 await asyncio.sleep(0.3 + 0.3 * moments.random())
-                relay.leave_at_next_commit(reaching=reaching)
+                relay.leave_at_next_batch(reaching=reaching)
                 await _until_lost(relay, number)
                 await asyncio.sleep(4 * _PATIENCE_SECONDS)
                 relay.come_back()
