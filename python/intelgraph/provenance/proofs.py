@@ -46,12 +46,16 @@ class Prover:
         self._database = database
         self._directory = directory
         self._signer = signer
+        self._opened: Checkpoint | None = None
+        """The last one that was read: whoever asks while the same note lies there has its signature checked already."""
 
     async def checkpoint(self) -> Checkpoint:
         """The last one that was published. Raises Unavailable LEDGER_NO_CHECKPOINT before the first."""
+        note = await asyncio.to_thread(self._directory.checkpoint)
+        if self._opened is not None and self._opened.note == note:
+            return self._opened
         async with self._database.read(PLATFORM.tenant_id) as connection:
             origin = (await log_rows.head(connection)).origin
-        note = await asyncio.to_thread(self._directory.checkpoint)
         checkpoint = await self._signer.opened(note, origin, str(self._directory.root))
         if checkpoint is None:
             raise Unavailable(
@@ -60,6 +64,7 @@ class Prover:
                 fix="try again in a second; if it lasts, see the gateway's log for `ledger not sequenced`",
                 retry_after=1.0,
             )
+        self._opened = checkpoint
         return checkpoint
 
     async def verifier_keys(self) -> Sequence[str]:
