@@ -37,7 +37,7 @@ async def of_key(
         "origin": await world.keys.origin(world.tenant),
         "tenant": "acme",
         "action": action,
-        "approver": owner.person,
+        "approver": owner.name,
         "key_id": key_id,
         "at_us": at_us,
     }
@@ -72,7 +72,7 @@ def signature(
     at_us: int | None = None,
 ) -> GivenSignature:
     at = now_us() if at_us is None else at_us
-    statement = decision_statement(approval.statement_facts, decision=word, approver=who.person, at_us=at)
+    statement = decision_statement(approval.statement_facts, decision=word, approver=who.name, at_us=at)
     return GivenSignature(key.key_id, at, key.sign(statement))
 
 

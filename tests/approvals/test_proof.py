@@ -85,8 +85,9 @@ async def test_who_may_write_the_database_cannot_make_a_quorum(world: World) -> 
     assert check(once, trusted) == ["it took 2 persons, and 1 approved"]
     twice = proof | {"decisions": proof["decisions"][:1] * 2}
     assert "bob counts more than once" in check(twice, trusted)
-    own = proof | {"requested_by": "bob"}
-    assert "bob asked for it and approved it" in check(own, trusted)
+    for requester in ("bob", "Bob"):
+        own = proof | {"requested_by": requester}
+        assert f"{requester} asked for it and approved it" in check(own, trusted)
 
 
 async def test_without_signatures_only_the_database_says_so(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from intelgraph.approval_statement import DecisionWord, StatementFacts
+from intelgraph.person import person_of
 
 if TYPE_CHECKING:
     from intelgraph.provenance.actor import Actor, Method
@@ -47,9 +48,14 @@ class Caller:
     machine: bool = False
 
     @property
+    def name(self) -> str:
+        """As its identity names it."""
+        return self.actor.subject
+
+    @property
     def person(self) -> str:
         """By what the person is told from others."""
-        return self.actor.subject
+        return person_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +127,15 @@ class Approval:
     """In the order in which they were made."""
 
     @property
+    def requester(self) -> str:
+        """The person who asked."""
+        return person_of(self.requested_by)
+
+    @property
     def approvers(self) -> frozenset[str]:
-        """The persons who approved."""
-        return frozenset(decision.approver for decision in self.decisions if decision.word == "approve")
+        """The persons who approved, and count: never who asked."""
+        said = (person_of(decision.approver) for decision in self.decisions if decision.word == "approve")
+        return frozenset(said) - {self.requester}
 
     @property
     def missing(self) -> int:

@@ -122,7 +122,7 @@ class Approvals:
             decision = await self._decided(connection, approval, "deny", caller, at, reason, signature)
             given = await store.decide(connection, approval, decision)
             await self._tell(connection, approval, entries.denied(approval, decision))
-            return await store.move(connection, given, state, by=caller.person)
+            return await store.move(connection, given, state, by=caller.name)
 
         return await self._locked(tenant, approval_id, act)
 
@@ -196,13 +196,14 @@ class Approvals:
     async def awaiting(self, tenant: "Tenant", caller: Caller, *, kind: str = "") -> Sequence[Approval]:
         """Approvals without their documents that wait for the caller to decide, the oldest `MOST_AWAITING` first."""
         async with self._database.read(tenant.tenant_id) as connection:
-            return await store.awaiting(
-                connection, tenant.tenant_id, caller.person, sorted(caller.roles), kind, MOST_AWAITING
+            found = await store.awaiting(
+                connection, tenant.tenant_id, caller.name, sorted(caller.roles), kind, MOST_AWAITING
             )
 
     # -- transitions -----------------------------------------------------------------------------------
 
     async def _locked(self, tenant: "Tenant", approval_id: UUID, act: "_Act") -> Approval:
+        return [approval for approval in found if rules.awaits(approval, caller)]
         """Runs `act` on the locked approval. One whose time is over expires instead, for good, and is refused."""
         await self._ledger.ready(2)
         async with self._database.write() as connection:
@@ -223,7 +224,7 @@ class Approvals:
     ) -> Approval:
         state = rules.withdrawn(approval, caller, at)
         await self._tell(connection, approval, entries.withdrawn(approval, caller.actor, superseded_by))
-        return await store.move(connection, approval, state, by=caller.person, superseded_by=superseded_by)
+        return await store.move(connection, approval, state, by=caller.name, superseded_by=superseded_by)
 
     async def _expire(self, connection: "Connection", approval: Approval) -> None:
         await self._tell(connection, approval, entries.expired(approval, GATEWAY))
@@ -242,14 +243,14 @@ class Approvals:
         statement = decision_statement(
             approval.statement_facts,
             decision=word,
-            approver=caller.person,
+            approver=caller.name,
             at_us=given.at_us if given is not None else to_us(at),
         )
         signature = await checked_signature(
-            connection, approval.owner, caller.person, statement, given, at, must=word == "approve"
+            connection, approval.owner, caller, statement, given, at, must=word == "approve"
         )
         return Decision(
-            caller.person, caller.actor.method, word, at, caller.machine, reason, statement, signature
+            caller.name, caller.actor.method, word, at, caller.machine, reason, statement, signature
         )
 
     async def _tell(self, connection: "Connection", approval: Approval, act: "Act") -> None:

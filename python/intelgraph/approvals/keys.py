@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
+from uuid import UUID
 
 import asyncpg
 
@@ -18,6 +19,7 @@ from intelgraph.approvals.approval import Caller, Owner, Signature, to_us
 from intelgraph.approvals.request import require_line
 from intelgraph.approvals.signing import PublicKey
 from intelgraph.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from intelgraph.person import person_of
 from intelgraph.provenance.kinds.approvals import ApproverKeyRegistered, ApproverKeyRevoked
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ class ApproverKey:
     revoke_reason: str | None
 
     @property
+    def person(self) -> str:
+        """Whose it is."""
+        return person_of(self.approver)
+
+    @property
     def in_force(self) -> bool:
         """Whether it signs."""
         return self.revoked_at is None
@@ -85,7 +92,7 @@ class ApproverKeys:
         await self._ledger.ready()
         async with self._database.write() as connection:
             held = await _locked(connection, tenant, caller.person, exclusive=True)
-            statement = await _statement(connection, tenant, "register", caller.person, key.key_id, proof)
+            statement = await _statement(connection, tenant, "register", caller.name, key.key_id, proof)
             key.verify(statement, proof.value)
             endorser = _endorsed(held, statement, endorsement)
             if endorser is None and any(each.in_force for each in held):
@@ -95,7 +102,7 @@ class ApproverKeys:
                     _REGISTER,
                     tenant.tenant_id,
                     key.key_id,
-                    caller.person,
+                    caller.name,
                     key.algorithm,
                     key.der,
                     statement,
@@ -110,7 +117,7 @@ class ApproverKeys:
             await self._ledger.append(
                 connection,
                 ApproverKeyRegistered(
-                    approver=caller.person,
+                    approver=caller.name,
                     key_id=key.key_id.hex(),
                     algorithm=key.algorithm,
                     public_key=key.der.hex(),
@@ -153,14 +160,14 @@ class ApproverKeys:
             owner = await connection.fetchval(_OWNER, tenant.tenant_id, key_id)
             if owner is None:
                 raise _not_found()
-            held = await _locked(connection, tenant, owner, exclusive=True)
+            held = await _locked(connection, tenant, person_of(owner), exclusive=True)
             endorser = None
-            if owner == caller.person:
+            if person_of(owner) == caller.person:
                 if endorsement is None:
                     raise _not_endorsed("revoked")
                 statement = await _statement(connection, tenant, "revoke", owner, key_id, endorsement)
                 endorser = _endorsed(held, statement, endorsement)
-            row = await connection.fetchrow(_REVOKE, tenant.tenant_id, key_id, caller.person, reason)
+            row = await connection.fetchrow(_REVOKE, tenant.tenant_id, key_id, caller.name, reason)
             if row is None:
                 raise FailedPrecondition(
                     "APPROVER_KEY_REVOKED", "the key was revoked before", fix="there is nothing to do"
@@ -183,7 +190,7 @@ class ApproverKeys:
 async def checked_signature(
     connection: "Connection",
     tenant: Owner,
-    person: str,
+    caller: Caller,
     statement: bytes,
     given: GivenSignature | None,
     at: datetime,
@@ -196,12 +203,12 @@ async def checked_signature(
     has to sign. Raises FailedPrecondition APPROVAL_SIGNATURE_MISSING, NotFound APPROVER_KEY_NOT_FOUND, and
     InvalidArgument APPROVAL_SIGNATURE_INVALID or APPROVAL_SIGNATURE_TIME.
     """
-    held = await _locked(connection, tenant, person, exclusive=False)
+    held = await _locked(connection, tenant, caller.person, exclusive=False)
     if given is None:
         if must and held:
             raise FailedPrecondition(
                 "APPROVAL_SIGNATURE_MISSING",
-                f"{person} has registered a key, and has to sign with it",
+                f"{caller.name} has registered a key, and has to sign with it",
                 fix="sign with --sign-with FILE; register another key if that one is lost or was revoked",
             )
         return None
@@ -239,8 +246,12 @@ async def _locked(
     """All keys of a person. A row that is not there yet cannot be locked: the lock is on the person."""
     lock = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
     await connection.execute(f"SELECT {lock}(hashtextextended($1, 0))", f"{tenant.tenant_id}/{person}")
-    rows = await connection.fetch(_HELD, tenant.tenant_id, person)
-    return [_key(row) for row in rows]
+    return [key for key in await keys_of_all(connection, tenant.tenant_id) if key.person == person]
+
+
+async def keys_of_all(connection: "Connection", tenant_id: UUID) -> Sequence[ApproverKey]:
+    """Every key of the tenant's people, oldest first: a few for each. SQL cannot tell who is the same person."""
+    return [_key(row) for row in await connection.fetch(_OF_ALL, tenant_id)]
 
 
 def _endorsed(
@@ -299,8 +310,8 @@ _COLUMNS: Final = """
 key_id, approver, algorithm, public_key, registered_at, revoked_at, revoked_by, revoke_reason
 """
 
-_HELD: Final = f"""
-SELECT {_COLUMNS} FROM approver_key WHERE tenant_id = $1 AND approver = $2 ORDER BY registered_at
+_OF_ALL: Final = f"""
+SELECT {_COLUMNS} FROM approver_key WHERE tenant_id = $1 ORDER BY registered_at
 """  # noqa: S608 (composed of constants of this module)
 
 _OWNER: Final = "SELECT approver FROM approver_key WHERE tenant_id = $1 AND key_id = $2"

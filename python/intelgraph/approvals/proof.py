@@ -17,6 +17,7 @@ from intelgraph._core import CoreError, canonical_json
 from intelgraph.approval_statement import StatementFacts, decision_statement
 from intelgraph.approvals.signing import PublicKey
 from intelgraph.errors import InvalidArgument
+from intelgraph.person import person_of
 
 FORMAT: Final = "intelgraph.approval/v1"
 _CONSENTED: Final = {"approved", "used"}
@@ -89,10 +90,12 @@ def _faults_of(
 
 
 def _faults_of_quorum(proof: Mapping[str, Any]) -> Iterator[str]:
-    said = Counter(each["approver"] for each in proof["decisions"] if each["decision"] == "approve")
+    said = Counter(
+        person_of(each["approver"]) for each in proof["decisions"] if each["decision"] == "approve"
+    )
     for who in sorted(who for who, times in said.items() if times > 1):
         yield f"{who} counts more than once"
-    if proof["requested_by"] in said:
+    if person_of(proof["requested_by"]) in said:
         yield f"{proof['requested_by']} asked for it and approved it"
     if proof["state"] not in _CONSENTED:
         return
