@@ -19,8 +19,9 @@ from intelgraph.approval_statement import DecisionWord, decision_statement
 from intelgraph.approvals import entries, rules, store
 from intelgraph.approvals.approval import OPEN, Approval, ApprovalState, Caller, Decision, to_us
 from intelgraph.approvals.document import PlanDocument
-from intelgraph.approvals.keys import GivenSignature, checked_signature
+from intelgraph.approvals.keys import GivenSignature, checked_signature, keys_of_all
 from intelgraph.approvals.kinds import kind_of
+from intelgraph.approvals.recount import require_borne_out
 from intelgraph.approvals.request import Wanted, checked_request, require_line
 from intelgraph.approvals.store import ApprovalPlace
 from intelgraph.errors import FailedPrecondition
@@ -141,10 +142,12 @@ class Approvals:
         """Uses an approval up, in the transaction of the act that `by` does; without a tenant, one of the platform.
 
         It must be approved, not over, of this kind and tenant, and the digest of `document` (RFC 8785, SHA-256)
-        must be the approved one. Whoever holds a clock row calls `Ledger.ready` for one entry more beforehand; an
+        must be the approved one. That enough persons approved it is counted anew, by what each of them stated and
+        signed. Whoever holds a clock row calls `Ledger.ready` for one entry more beforehand; an
         act that ends a fork of the ledger ends it before this.
         Raises FailedPrecondition APPROVAL_MISSING, APPROVAL_NOT_APPROVED, APPROVAL_EXPIRED, APPROVAL_USED or
-        APPROVAL_OF_ANOTHER_PLAN, and NotFound APPROVAL_NOT_FOUND; the transaction must then not commit the act.
+        APPROVAL_OF_ANOTHER_PLAN, NotFound APPROVAL_NOT_FOUND, and DataLoss APPROVAL_CONTRADICTED; the transaction
+        must then not commit the act.
         """
         plan = PlanDocument.of(document)
         kind_of(kind).check(plan.members())
@@ -158,6 +161,7 @@ class Approvals:
         owner = tenant if tenant is not None else self._platform
         approval, at = await store.locked(connection, owner.tenant_id, approval_id)
         state = rules.used(approval, at, kind=kind, platform=tenant is None, digest=plan.digest)
+        require_borne_out(approval, await keys_of_all(connection, owner.tenant_id))
         await self._ledger.append_all(connection, entries.used(approval, by))
         return await store.move(connection, approval, state, by=by.subject)
 
@@ -199,11 +203,11 @@ class Approvals:
             found = await store.awaiting(
                 connection, tenant.tenant_id, caller.name, sorted(caller.roles), kind, MOST_AWAITING
             )
+        return [approval for approval in found if rules.awaits(approval, caller)]
 
     # -- transitions -----------------------------------------------------------------------------------
 
     async def _locked(self, tenant: "Tenant", approval_id: UUID, act: "_Act") -> Approval:
-        return [approval for approval in found if rules.awaits(approval, caller)]
         """Runs `act` on the locked approval. One whose time is over expires instead, for good, and is refused."""
         await self._ledger.ready(2)
         async with self._database.write() as connection:
