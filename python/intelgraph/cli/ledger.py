@@ -12,6 +12,7 @@ import typer
 from rich.console import Console, Group
 from rich.text import Text
 
+from intelgraph.cli.confirmation import confirm
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.ledger_recover import recover
 from intelgraph.cli.ledger_verify import verify
@@ -215,13 +216,13 @@ def cosign(
 def erase(
     context: typer.Context,
     index: Index,
-    reason: Annotated[str, typer.Option(help="Why; is an entry of the ledger for good.", prompt=True)],
+    reason: Annotated[str, typer.Option(help="Why; is an entry of the ledger for good.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Erase what an entry says. Its leaf and every proof stay, and that you erased it, and why, is an entry."""
-    if not yes:
-        typer.confirm(f"Erase header and payload of entry {index} for good?", abort=True)
     called = invocation(context)
+    if not yes:
+        confirm(called, f"Erase header and payload of entry {index} for good?")
     with called.client("security-officer") as client:
         entry = client.ledger.erase(index, reason)
     called.show(entry_as_json(entry), lambda: entry_table([entry]))
