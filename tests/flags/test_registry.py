@@ -90,17 +90,18 @@ async def test_what_weakens_takes_an_approval_of_exactly_that(world: World) -> N
     plan = json.loads(refusal.metadata["document"])
     assert plan == document(change, State(Share()))
     assert (
-        f"intelgraph approvals request flag.change --reason WHY --document '{refusal.metadata['document']}'"
-        in (refusal.fix or "")
+        "intelgraph --tenant acme approvals request flag.change --reason WHY --document"
+        f" '{refusal.metadata['document']}'" in (refusal.fix or "")
     )
     for kind, other in (
-        ("another tenant", plan | {"tenant": "other"}),
         ("another value", plan | {"after": "warn until 2030-01-01T00:00:00Z"}),
         ("another flag", plan | {"flag": "temporal"}),
     ):
         with pytest.raises(FailedPrecondition) as caught:
             await world.here.change(change, await world.approved(other), OPERATOR)
         assert caught.value.reason == "APPROVAL_OF_ANOTHER_PLAN", kind
+    with pytest.raises(InvalidArgument):
+        await world.approved(plan | {"tenant": "other"})
     with pytest.raises(NotFound):
         await world.here.change(change, uuid4(), OPERATOR)
     assert not world.here.weakened(Flag.CONTRACTS, world.tenant.tenant_id)

@@ -10,6 +10,7 @@ Every transition is one transaction of the database that locks the approval, goe
 entry of the ledger.
 """
 
+import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -20,7 +21,7 @@ from intelgraph.approvals import entries, rules, store
 from intelgraph.approvals.approval import OPEN, Approval, ApprovalState, Caller, Decision, to_us
 from intelgraph.approvals.document import PlanDocument
 from intelgraph.approvals.keys import GivenSignature, checked_signature, keys_of_all
-from intelgraph.approvals.kinds import kind_of
+from intelgraph.approvals.kinds import explanation, kind_of
 from intelgraph.approvals.recount import require_borne_out
 from intelgraph.approvals.request import Wanted, checked_request, require_line
 from intelgraph.approvals.store import ApprovalPlace
@@ -151,14 +152,9 @@ class Approvals:
         """
         plan = PlanDocument.of(document)
         kind_of(kind).check(plan.members())
-        if approval_id is None:
-            raise FailedPrecondition(
-                "APPROVAL_MISSING",
-                f"this takes an approval of the kind {kind}",
-                fix="ask for one with `intelgraph approvals request`, and name it once it is approved",
-                metadata={"kind": kind, "digest": plan.digest.hex()},
-            )
         owner = tenant if tenant is not None else self._platform
+        if approval_id is None:
+            raise _missing(kind, owner.name, plan, platform=tenant is None)
         approval, at = await store.locked(connection, owner.tenant_id, approval_id)
         state = rules.used(approval, at, kind=kind, platform=tenant is None, digest=plan.digest)
         require_borne_out(approval, await keys_of_all(connection, owner.tenant_id))
@@ -261,3 +257,22 @@ class Approvals:
         """Writes the entry of a transition, in its transaction; of one whose entries are owed, when it is used."""
         if not approval.owed:
             await self._ledger.append_all(connection, [act])
+
+
+def _missing(kind: str, owner: str, plan: PlanDocument, *, platform: bool) -> FailedPrecondition:
+    what, *_ = explanation(kind, plan.content)
+    document = plan.content.decode()
+    words = ["intelgraph", "--tenant", owner, "approvals", "request", kind]
+    words += ["--platform"] if platform else []
+    return FailedPrecondition(
+        "APPROVAL_MISSING",
+        f"this takes an approval of the kind {kind}: {what.removesuffix('.')}",
+        fix=f"{shlex.join(words)} --reason WHY --document {shlex.quote(document)}, and once it is approved do the same"
+        " with --approval ID",
+        metadata={
+            "kind": kind,
+            "digest": plan.digest.hex(),
+            "document": document,
+            "platform": "true" if platform else "false",
+        },
+    )
