@@ -21,7 +21,7 @@ VALUES = {
     Member.TEXT_OR_NULL: st.none() | LINES,
     Member.NUMBER_OR_NULL: st.none() | NUMBERS,
 }
-WRONG: tuple[object, ...] = (1.5, True, {}, "", " ", "a\nb", "\x1b[1A", "\u202ea", [""], [1])
+WRONG: tuple[object, ...] = (1.5, True, {}, "", " ", "a\nb", "\x1b[1A", "\u202ea", [""], [1], [])
 EXAMPLES = settings(max_examples=50, deadline=None)
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
