@@ -16,6 +16,7 @@ from intelgraph.gateway.v1 import approval_pb2
 from intelgraph.policy.platform import granted_by
 from intelgraph.tenants.registry import Tenant
 from tests.approvals.world import OFFICER, PLAN, World
+from tests.parts.ledger import TESTER
 from tests.parts.policy import let_in
 
 CONTEXT: Any = None  # the handlers do not look at it
@@ -27,7 +28,7 @@ REQUEST = approval_pb2.RequestApprovalRequest(
 
 @pytest.fixture
 def service(world: World) -> ApprovalService:
-    return ApprovalService(world.approvals, world.keys, Waiting(world.database, world.approvals))
+    return ApprovalService(world.approvals, world.keys, Waiting(world.database, world.approvals), world.reach)
 
 
 def call_as(tenant: Tenant, subject: str, *roles: str, machine: bool = False) -> None:
@@ -75,6 +76,42 @@ async def test_an_approval_goes_round_trip(service: ApprovalService, world: Worl
     assert withdrawn.approval.state == approval_pb2.APPROVAL_STATE_WITHDRAWN
     assert withdrawn.approval.settled_by == "alice"
     assert withdrawn.approval.settled_us > asked.requested_us
+
+
+async def test_a_share_says_whom_it_comes_to_now(service: ApprovalService, world: World) -> None:
+    for n in range(9):
+        await world.tenants.create(f"tenant-{n}", by=TESTER)
+    gone = await world.tenants.create("gone", by=TESTER)
+    await world.tenants.offboard(gone.name, by=TESTER)
+    call_as(world.platform, "alice")
+    for percent, told in (
+        (100, "12 of 12 tenants have off then: acme, local, other, tenant-0, tenant-1 and 7 more."),
+        (0, "0 of 12 tenants have off then."),
+    ):
+        plan = {
+            "flag": "temporal",
+            "before": "on for all tenants",
+            "after": "off",
+            "tenant": None,
+            "share_percent": percent,
+        }
+        asked = await service.RequestApproval(
+            approval_pb2.RequestApprovalRequest(
+                kind="flag.change", document=json.dumps(plan).encode(), reason="r", platform=True
+            ),
+            CONTEXT,
+        )
+        assert asked.approval.plan[1].startswith(
+            "What off does: as-of reads, History, Diff and Changes are not"
+        )
+        assert list(asked.approval.now) == [f"As things are now, {told}"]
+        withdrawn = await service.Withdraw(
+            approval_pb2.WithdrawRequest(approval_id=asked.approval.approval_id), CONTEXT
+        )
+        got = await service.GetApproval(
+            approval_pb2.GetApprovalRequest(approval_id=withdrawn.approval.approval_id), CONTEXT
+        )
+        assert list(got.approval.now) == []
 
 
 async def test_a_machine_decides_nothing_unless_policy_says_so(

@@ -1,9 +1,10 @@
 """What an approval is: who asks for the consent to what, who gave it, and where it stands."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from intelgraph.approval_statement import DecisionWord, StatementFacts
@@ -136,6 +137,11 @@ class Approval:
         """The persons who approved, and count: never who asked."""
         said = (person_of(decision.approver) for decision in self.decisions if decision.word == "approve")
         return frozenset(said) - {self.requester}
+
+    def members(self) -> dict[str, Any]:
+        """What its document says."""
+        said: dict[str, Any] = json.loads(self.document)
+        return said
 
     @property
     def missing(self) -> int:

@@ -110,6 +110,10 @@ class FlagRegistry:
         rule = self._current()[flag]
         return effective(flag, tenant_id, rule.share, rule.settings.get(tenant_id))
 
+    def with_share(self, flag: Flag, tenant_id: UUID, percent: int) -> Effective:
+        """The value that would hold for the tenant with such a share, and all else as it is."""
+        return effective(flag, tenant_id, Share(percent), self._current()[flag].settings.get(tenant_id))
+
     def share(self, flag: Flag) -> Share:
         """The share of tenants that has the weakened value."""
         return self._current()[flag].share

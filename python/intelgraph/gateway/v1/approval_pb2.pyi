@@ -165,6 +165,7 @@ class Approval(_message.Message):
     SETTLED_US_FIELD_NUMBER: _builtins.int
     SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
     DECISIONS_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     """Names it, a UUID in text form."""
     tenant: _builtins.str
@@ -213,6 +214,10 @@ class Approval(_message.Message):
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]:
         """What people said, in that order."""
 
+    @_builtins.property
+    def now(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the plan comes to as things are at this moment, in plain words; empty in lists, and once it is over."""
+
     def __init__(
         self,
         *,
@@ -238,10 +243,11 @@ class Approval(_message.Message):
         settled_us: _builtins.int = ...,
         superseded_by: _builtins.str = ...,
         decisions: _abc.Iterable[Global___Decision] | None = ...,
+        now: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "decisions", b"decisions", "digest", b"digest", "document", b"document", "expires_us", b"expires_us", "kind", b"kind", "missing", b"missing", "origin", b"origin", "plan", b"plan", "platform", b"platform", "quorum", b"quorum", "reason", b"reason", "requested_by", b"requested_by", "requested_us", b"requested_us", "role", b"role", "settled_by", b"settled_by", "settled_us", b"settled_us", "state", b"state", "superseded_by", b"superseded_by", "tenant", b"tenant", "ticket", b"ticket", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "decisions", b"decisions", "digest", b"digest", "document", b"document", "expires_us", b"expires_us", "kind", b"kind", "missing", b"missing", "now", b"now", "origin", b"origin", "plan", b"plan", "platform", b"platform", "quorum", b"quorum", "reason", b"reason", "requested_by", b"requested_by", "requested_us", b"requested_us", "role", b"role", "settled_by", b"settled_by", "settled_us", b"settled_us", "state", b"state", "superseded_by", b"superseded_by", "tenant", b"tenant", "ticket", b"ticket", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
