@@ -60,7 +60,7 @@ async def world_on(database: Database, key_directory: Path) -> AsyncIterator["Wo
             database=database,
             parts=parts,
             approvals=approvals,
-            keys=ApproverKeys(database, parts.ledger),
+            keys=ApproverKeys(database, parts.ledger, approvals),
             platform=platform,
             tenant=tenant,
             stranger=stranger,

@@ -1,9 +1,10 @@
 """Keys that approvers sign with: registered by their owner, and in force until somebody revokes them.
 
 Whoever has registered a key signs from then on, also after it was revoked: without a key in force nothing can
-be approved, until another is registered. So a stolen token alone approves nothing, and gets nowhere with a key
-of the thief's own either: where the owner has a key in force, it has to sign for each key that is added, and
-for each that is revoked. Another approver may revoke a key that was lost, without a signature.
+be approved, until another is registered. So the stolen token of such a person alone approves nothing, and gets
+nowhere with a key of the thief's own either: where the owner has a key in force, it has to sign for each key that
+is added, and for each that is revoked. Another approver may revoke a key that was lost, without a signature; once
+none is in force the next takes an approval of two others, or the one who revoked could let a thief in.
 """
 
 from collections.abc import Sequence
@@ -23,10 +24,14 @@ from intelgraph.person import person_of
 from intelgraph.provenance.kinds.approvals import ApproverKeyRegistered, ApproverKeyRevoked
 
 if TYPE_CHECKING:
+    from intelgraph.approvals.approvals import Approvals
     from intelgraph.provenance.ledger import Ledger
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
     from intelgraph.tenants.registry import Tenant
+
+REGISTRATION: Final = "approver_key.register"
+"""The kind of the approval that a key takes whose owner has none in force any more."""
 
 SKEW: Final = timedelta(minutes=5)
 """How far the clock of who signs may be from the database's."""
@@ -69,9 +74,10 @@ class ApproverKey:
 class ApproverKeys:
     """The approvers' keys of all tenants."""
 
-    def __init__(self, database: "Database", ledger: "Ledger") -> None:
+    def __init__(self, database: "Database", ledger: "Ledger", approvals: "Approvals") -> None:
         self._database = database
         self._ledger = ledger
+        self._approvals = approvals
 
     async def register(
         self,
@@ -80,16 +86,19 @@ class ApproverKeys:
         public_key: bytes,
         proof: GivenSignature,
         endorsement: GivenSignature | None,
+        approval_id: UUID | None = None,
     ) -> ApproverKey:
         """Registers a key of the caller's own; `public_key` is in PEM or DER.
 
         `proof` is the statement signed by that key, and `endorsement` the same, at the same time, by a key of the
-        caller's that is in force: needed where there is one.
+        caller's that is in force: needed where there is one. Where there was one and is none, it takes an approval;
+        one that is given is used in any case.
         Raises InvalidArgument APPROVER_KEY_INVALID, APPROVAL_SIGNATURE_INVALID or APPROVAL_SIGNATURE_TIME,
-        AlreadyExists APPROVER_KEY_REGISTERED, and FailedPrecondition APPROVER_KEY_NOT_ENDORSED.
+        AlreadyExists APPROVER_KEY_REGISTERED, FailedPrecondition APPROVER_KEY_NOT_ENDORSED, and as
+        `Approvals.consume`.
         """
         key = PublicKey.read(public_key)
-        await self._ledger.ready()
+        await self._ledger.ready(2)
         async with self._database.write() as connection:
             held = await _locked(connection, tenant, caller.person, exclusive=True)
             statement = await _statement(connection, tenant, "register", caller.name, key.key_id, proof)
@@ -114,6 +123,15 @@ class ApproverKeys:
                     "the key is or was registered, and is never registered again",
                     fix="generate another: intelgraph approvals key generate",
                 ) from None
+            if approval_id is not None or (held and endorser is None):
+                await self._approvals.consume(
+                    connection,
+                    approval_id=approval_id,
+                    kind=REGISTRATION,
+                    tenant=tenant,
+                    document={"approver": caller.name, "key_id": key.key_id.hex()},
+                    by=caller.actor,
+                )
             await self._ledger.append(
                 connection,
                 ApproverKeyRegistered(
@@ -122,6 +140,7 @@ class ApproverKeys:
                     algorithm=key.algorithm,
                     public_key=key.der.hex(),
                     endorsed_by=endorser.key_id.hex() if endorser is not None else None,
+                    approval_id=str(approval_id) if approval_id is not None else None,
                 ),
                 subject=_subject(key.key_id),
                 by=caller.actor,
@@ -209,7 +228,8 @@ async def checked_signature(
             raise FailedPrecondition(
                 "APPROVAL_SIGNATURE_MISSING",
                 f"{caller.name} has registered a key, and has to sign with it",
-                fix="sign with --sign-with FILE; register another key if that one is lost or was revoked",
+                fix="sign with --sign-with FILE; where that one is lost or was revoked, register another, which"
+                " takes an approval",
             )
         return None
     _require_now(given, at)

@@ -173,6 +173,14 @@ def _flag_misfits(document: Document, tenant: str | None) -> Misfits:
     return tuple(FieldViolation(f"/{member}", rule) for member, misfits, rule in wrong if misfits)
 
 
+def _register_key(document: Document) -> Explanation:
+    owner = document["approver"]
+    return (
+        f"The key {document['key_id']} is registered for {owner}, all of whose keys were revoked.",
+        f"From then on it signs what {owner} approves: make sure that it is {owner} who asks, and whose key it is.",
+    )
+
+
 def _acknowledge_fork(document: Document) -> Explanation:
     return (
         f"The database was restored: from index {document['index']} its ledger is not {document['origin']}.",
@@ -209,6 +217,15 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
             },
             explain=_flag_change,
             misfits=_flag_misfits,
+        ),
+        ApprovalKind(
+            name="approver_key.register",
+            title="register a key for who has none in force any more",
+            scope=Scope.TENANT,
+            quorum=2,  # or who revoked the former keys could let a thief of the owner's token in alone
+            role="security-officer",
+            members={"approver": Member.TEXT, "key_id": Member.TEXT},
+            explain=_register_key,
         ),
         ApprovalKind(
             name="ledger.acknowledge_fork",

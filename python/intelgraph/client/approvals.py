@@ -153,17 +153,21 @@ class Approvals:
         signer: Signer,
         *,
         endorser: Signer | None = None,
+        approval: UUID | None = None,
         timeout: float | None = None,
     ) -> ApproverKey:
         """Registers a key of the caller's, who has to sign from then on; `public_key` in PEM or DER.
 
-        `endorser` is a key of the caller's that is in force: needed where there is one.
+        `endorser` is a key of the caller's that is in force: needed where there is one. Where there was one and is
+        none it takes `approval`; raises FailedPrecondition APPROVAL_MISSING without, whose metadata has the document.
         """
         me = await self._whoami(timeout)
         at_us = time.time_ns() // 1_000
         statement = _key_statement(me, "register", signer.key_id, at_us)
         request = approval_pb2.RegisterApproverKeyRequest(
-            public_key=public_key, proof=_signature(signer, statement, at_us)
+            public_key=public_key,
+            proof=_signature(signer, statement, at_us),
+            approval_id=str(approval) if approval is not None else "",
         )
         if endorser is not None:
             request.endorsement.CopyFrom(_signature(endorser, statement, at_us))

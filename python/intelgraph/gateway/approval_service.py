@@ -157,6 +157,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             request.public_key,
             _signature(request.proof),
             _signature(request.endorsement) if request.HasField("endorsement") else None,
+            _identifier(request.approval_id) if request.approval_id else None,
         )
         return approval_pb2.RegisterApproverKeyResponse(key=_key_message(key))
 

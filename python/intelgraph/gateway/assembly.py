@@ -281,7 +281,7 @@ async def _approvals(
 def _approval_service(
     database: Database, ledger: Ledger, approvals: Approvals, waiting: Waiting, reach: ShareReach
 ) -> Service:
-    service = ApprovalService(approvals, ApproverKeys(database, ledger), waiting, reach)
+    service = ApprovalService(approvals, ApproverKeys(database, ledger, approvals), waiting, reach)
     return Service(
         "intelgraph.gateway.v1.ApprovalService",
         lambda server: approval_pb2_grpc.add_ApprovalServiceServicer_to_server(service, server),

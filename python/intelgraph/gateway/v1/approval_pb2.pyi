@@ -775,10 +775,13 @@ class RegisterApproverKeyRequest(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
     public_key: _builtins.bytes
     """The public key, in PEM or as SubjectPublicKeyInfo in DER."""
     tenant: _builtins.str
     """Name of the tenant, if the caller wants it checked."""
+    approval_id: _builtins.str
+    """The approval of the kind `approver_key.register`; needed where the caller had keys, and none is in force."""
     @_builtins.property
     def proof(self) -> Global___StatementSignature:
         """Signature of that key over the statement of its registration."""
@@ -794,10 +797,11 @@ class RegisterApproverKeyRequest(_message.Message):
         proof: Global___StatementSignature | None = ...,
         endorsement: Global___StatementSignature | None = ...,
         tenant: _builtins.str = ...,
+        approval_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "proof", b"proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "proof", b"proof", "public_key", b"public_key", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "endorsement", b"endorsement", "proof", b"proof", "public_key", b"public_key", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
