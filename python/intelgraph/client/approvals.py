@@ -110,7 +110,7 @@ class Approvals:
 
     async def approve(
         self,
-        approval: Approval,
+        seen: Approval,
         *,
         reason: str = "",
         signer: Signer | None = None,
@@ -118,24 +118,24 @@ class Approvals:
     ) -> Approval:
         """Approves what the caller has got and seen. Who has registered a key gives its `signer`."""
         request = approval_pb2.ApproveRequest(
-            approval_id=str(approval.approval_id), digest=approval.digest, reason=reason
+            approval_id=str(seen.approval_id), digest=seen.digest, reason=reason
         )
         if signer is not None:
-            request.signature.CopyFrom(await self._signed(approval, "approve", signer, timeout))
+            request.signature.CopyFrom(await self._signed(seen, "approve", signer, timeout))
         return approval_of((await self._caller.call(self._stub.Approve, request, timeout)).approval)
 
     async def deny(
         self,
-        approval: Approval,
+        seen: Approval,
         *,
         reason: str,
         signer: Signer | None = None,
         timeout: float | None = None,
     ) -> Approval:
         """Ends a request for good."""
-        request = approval_pb2.DenyRequest(approval_id=str(approval.approval_id), reason=reason)
+        request = approval_pb2.DenyRequest(approval_id=str(seen.approval_id), reason=reason)
         if signer is not None:
-            request.signature.CopyFrom(await self._signed(approval, "deny", signer, timeout))
+            request.signature.CopyFrom(await self._signed(seen, "deny", signer, timeout))
         return approval_of((await self._caller.call(self._stub.Deny, request, timeout)).approval)
 
     async def withdraw(self, approval_id: UUID, *, timeout: float | None = None) -> Approval:
