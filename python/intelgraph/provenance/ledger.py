@@ -86,7 +86,7 @@ class Ledger:
         """Writes one entry and gives its id. Raises as `append_all`."""
         acts = [Act(facts, subject, by, tenant)]
         (entry_id,) = await self.append_all(connection, acts, about_fork=about_fork)
-        return entry_id
+        return UUID(bytes=entry_id)
 
     async def append_all(
         self,
@@ -95,9 +95,10 @@ class Ledger:
         at_us: int | None = None,
         *,
         about_fork: bool = False,
-    ) -> Sequence[UUID]:
-        """Writes entries, in order, and gives their ids; `at_us` is the database's time where the caller has read it.
-        What is done about a fork of the ledger is entered while it is forked, too, and gets its index afterwards.
+    ) -> Sequence[bytes]:
+        """Writes entries, in order, and gives their ids, 16 bytes each; `at_us` is the database's time where the caller
+        has read it. What is done about a fork of the ledger is entered while it is forked, too, and gets its index
+        afterwards.
 
         Raises FailedPrecondition LEDGER_FORKED, and as `KeyService.authorise`.
         """
@@ -112,7 +113,7 @@ class Ledger:
         await log_rows.put_into_outbox(connection, len(ids), packed)
         if about_fork:
             await connection.execute("SELECT set_config('intelgraph.about_fork', 'off', true)")
-        return [UUID(bytes=entry_id) for entry_id in ids]
+        return ids
 
     async def _sealed(self, at_us: int, entries: Sequence[_New]) -> tuple[Sequence[bytes], bytes]:
         for _ in range(ATTEMPTS):
