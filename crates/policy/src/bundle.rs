@@ -58,12 +58,12 @@ impl Bundle {
         })
     }
 
-    /// The same for a tenant whose rules cannot be used: everything is denied to it that its rules could deny.
-    pub fn closed(&self, tenant: &str) -> Self {
-        let text = format!(
-            "package {}\n\ndeny contains \"the tenant's rules cannot be used\"\n",
-            package_of(tenant)
-        );
+    /// The same for a tenant whose rules cannot be used: everything is denied to it that its rules could deny. `why` is
+    /// the text that denies.
+    pub fn closed(&self, tenant: &str, why: &str) -> Self {
+        // Quoted as JSON quotes, which Rego takes.
+        let why = serde_json::Value::from(why);
+        let text = format!("package {}\n\ndeny contains {why}\n", package_of(tenant));
         let closed = compiled(|| {
             Self::assembled(self.platform.clone(), &[Source::new("closed.rego", text)], Vec::new())
         });

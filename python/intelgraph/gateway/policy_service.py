@@ -11,7 +11,8 @@ from intelgraph._core import CoreError, PolicyBundle, PolicyQuestion
 from intelgraph.gateway.identity import current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import policy_pb2, policy_pb2_grpc
-from intelgraph.policy.rules import Module, check_rules
+from intelgraph.policy.expendable import TooManyStuck
+from intelgraph.policy.rules import Module, check_new_rules
 
 if TYPE_CHECKING:
     import grpc
@@ -61,7 +62,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         bundle = parts.platform
         if modules:
             async with self._turn:
-                bundle = await check_rules(parts.platform, identity.tenant.name, modules, parts.threads)
+                bundle = await check_new_rules(parts.platform, identity.tenant.name, modules, parts.threads)
         tests = bundle.tests if modules else []
         if request.dry_run:
             return policy_pb2.PutPolicyResponse(tests=tests)
@@ -113,9 +114,11 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         )
         try:
             explained = orjson.loads(
-                await self._parts.threads.run(lambda: bundle.explain(question), seconds=1.0)
+                await self._parts.threads.run(
+                    tenant, bundle.revision, lambda: bundle.explain(question), seconds=1.0
+                )
             )
-        except (CoreError, TimeoutError) as error:
+        except (CoreError, TimeoutError, TooManyStuck) as error:
             answer.fault = answer.fault or str(error) or "too slow"
             return answer
         answer.granted_by.extend(explained["granted_by"])
