@@ -276,6 +276,20 @@ async def test_rules_that_are_slow_on_ordinary_questions_are_refused(gateway: Ga
     assert await allowed(gateway.permissions, caller(acme, "analyst"))
 
 
+async def test_checking_slow_rules_holds_up_no_other_tenant(
+    gateway: Gateway, database: Database, ledger: Ledger, acme: Tenant
+) -> None:
+    other = await TenantRegistry(database, ledger).create("other", by=TESTER)
+    tests = "".join(f"test_{at} if slow with input as {at}\n" for at in range(3))
+    text = SLOW.replace("some a in", "some z in numbers\n    some a in")
+    checking = asyncio.create_task(put(gateway, acme, text + 'deny contains "x" if false\n' + tests))
+    await asyncio.sleep(0.1)
+    await put(gateway, other, SHUT.replace("tenant.acme", "tenant.other"))
+    assert not checking.done()
+    with pytest.raises(InvalidArgument, match="takes too long"):
+        await checking
+
+
 async def test_recursion_is_refused_and_where_it_is_stored_already_denies(
     gateway: Gateway, database: Database, acme: Tenant
 ) -> None:

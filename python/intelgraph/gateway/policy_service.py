@@ -1,9 +1,10 @@
 """`PolicyService`: a tenant's own rules, and why something is denied."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
+CHECKS_AT_ONCE: Final = 2
+"""Rules of different tenants that are checked at once when they are put."""
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyParts:
@@ -41,9 +45,9 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
 
     def __init__(self, parts: PolicyParts) -> None:
         self._parts = parts
-        self._turn = (
-            asyncio.Semaphore()
-        )  # what is put may burn a core while it is checked, and no more than one
+        # What is put may burn a core while it is checked: of each tenant one, and so many of all.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
     async def GetPolicy(  # noqa: N802 (gRPC's name)
         self, request: policy_pb2.GetPolicyRequest, context: "Context"
@@ -61,7 +65,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         modules = [Module(each.name, each.text) for each in request.modules]
         bundle = parts.platform
         if modules:
-            async with self._turn:
+            async with self._turns[identity.tenant.name], self._checks:
                 bundle = await check_new_rules(parts.platform, identity.tenant.name, modules, parts.threads)
         tests = bundle.tests if modules else []
         if request.dry_run:
