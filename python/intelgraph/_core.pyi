@@ -497,8 +497,8 @@ class PolicyBundle:
         """The platform's bundle, from names and texts of its files. Raises PolicyError."""
     def with_tenant_rules(self, tenant: str, files: Sequence[tuple[str, str]]) -> PolicyBundle:
         """The same with a tenant's rules beside it, whose own tests hold. May take seconds. Raises PolicyError."""
-    def closed(self, tenant: str) -> PolicyBundle:
-        """The same for a tenant whose rules cannot be used: all is denied to it that rules could deny."""
+    def closed(self, tenant: str, why: str) -> PolicyBundle:
+        """The same for a tenant whose rules cannot be used: all is denied to it that rules could deny, by this text."""
     @property
     def revision(self) -> str:
         """SHA-256 of the exact files, hexadecimal."""
@@ -548,7 +548,7 @@ class PolicyDecision:
         """Whether it was remembered."""
     @property
     def fault(self) -> str | None:
-        """Where a rule failed and how, without any value of the question."""
+        """Where a rule failed and how, without any value of the question. Begins with `too slow` where time ran out."""
 
 @final
 class PolicyDecider:
