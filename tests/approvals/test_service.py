@@ -11,7 +11,6 @@ from intelgraph.approvals.waiting import Waiting
 from intelgraph.errors import IntelGraphError, InvalidArgument, PermissionDenied
 from intelgraph.gateway.approval_service import APPROVE_AS_MACHINE, ApprovalService
 from intelgraph.gateway.identity import Identity, current_identity
-from intelgraph.gateway.permissions import Permissions
 from intelgraph.gateway.v1 import approval_pb2
 from intelgraph.policy.platform import granted_by
 from intelgraph.tenants.registry import Tenant
@@ -114,8 +113,8 @@ async def test_a_share_says_whom_it_comes_to_now(service: ApprovalService, world
         assert list(got.approval.now) == []
 
 
-async def test_a_machine_decides_nothing_unless_policy_says_so(
-    service: ApprovalService, world: World, monkeypatch: pytest.MonkeyPatch
+async def test_a_machine_decides_nothing_unless_it_has_the_role_for_it(
+    service: ApprovalService, world: World
 ) -> None:
     asked = await requested(service, world)
     approve = approval_pb2.ApproveRequest(approval_id=asked.approval_id, digest=asked.digest)
@@ -134,19 +133,15 @@ async def test_a_machine_decides_nothing_unless_policy_says_so(
     await service.RequestApproval(REQUEST, CONTEXT)
     await service.ListApprovals(approval_pb2.ListApprovalsRequest(), CONTEXT)
 
-    # A policy that lets it: another bundle than the default one.
-    async def allowed(
-        self: Permissions, identity: Identity, permission: str, resource: object = None
-    ) -> None:
-        assert (identity.subject, permission) == ("robot", APPROVE_AS_MACHINE)
-
-    monkeypatch.setattr(Permissions, "require", allowed)
+    call_as(world.tenant, "robot", OFFICER, "machine-approver", machine=True)
     approved = await service.Approve(approve, CONTEXT)
     assert approved.approval.decisions[0].machine
 
 
-def test_no_role_lets_a_machine_decide() -> None:
-    assert not granted_by().get(APPROVE_AS_MACHINE)
+def test_the_role_of_machines_that_decide_grants_nothing_else() -> None:
+    granted = {permission for permission, roles in granted_by().items() if "machine-approver" in roles}
+    assert granted == {APPROVE_AS_MACHINE}
+    assert granted_by()[APPROVE_AS_MACHINE] == {"machine-approver"}
 
 
 async def test_pages_and_filters(service: ApprovalService, world: World) -> None:

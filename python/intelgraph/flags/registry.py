@@ -161,6 +161,8 @@ class FlagRegistry:
                 subject=f"flag:{change.kind.name}",
                 by=by,
                 tenant=tenant,
+                # Nobody waits for anything to be safe again.
+                while_forked=not weakens,
             )
         _log.info("flag_changed", extra={"flag": change.kind.name, "after": change.after})
         with contextlib.suppress(
@@ -244,6 +246,7 @@ class FlagRegistry:
                             tenant=_OfTenant(over.tenant_id, over.tenant)
                             if over.tenant_id is not None
                             else None,
+                            while_forked=True,
                         )
         except IntelGraphError as error:
             _log.warning("what ended of a flag is not written down yet: %s", error.reason)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 APPROVE_AS_MACHINE: Final = "approval.approve_as_machine"
-"""Without it a machine decides on no approval. No role holds it by default."""
+"""Without it a machine decides on no approval. Only the role `machine-approver` grants it, and nothing else."""
 
 _STATES: Final = {
     ApprovalState.REQUESTED: approval_pb2.APPROVAL_STATE_REQUESTED,
