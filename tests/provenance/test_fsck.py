@@ -11,8 +11,9 @@ import pytest_asyncio
 
 from intelgraph.keys.unsealing import Unsealer
 from intelgraph.provenance.erasure import erase
-from intelgraph.provenance.fsck import LedgerCheck, LedgerVerdict
-from intelgraph.provenance.fsck import LedgerParts as Checked
+from intelgraph.provenance.fsck.check import LedgerCheck
+from intelgraph.provenance.fsck.parts import LedgerParts as Checked
+from intelgraph.provenance.fsck.verdict import LedgerVerdict
 from intelgraph.provenance.kinds.spine import ContractPublished
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory

@@ -16,7 +16,7 @@ from intelgraph.cli.refusal import print_refusal
 
 if TYPE_CHECKING:
     from intelgraph.gateway.settings import Settings
-    from intelgraph.provenance.fsck import LedgerVerdict
+    from intelgraph.provenance.fsck.verdict import LedgerVerdict
     from intelgraph.temporal.verify import LogVerdict
 
 EXIT_FINDINGS = 1

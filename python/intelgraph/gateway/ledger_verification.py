@@ -9,7 +9,8 @@ from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
 from intelgraph.keys.unsealing import Unsealer
 from intelgraph.provenance.checkpoints import CheckpointSigner
-from intelgraph.provenance.fsck import LedgerCheck, LedgerParts
+from intelgraph.provenance.fsck.check import LedgerCheck
+from intelgraph.provenance.fsck.parts import LedgerParts
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.storage.attach import attached
 from intelgraph.storage.database import Database

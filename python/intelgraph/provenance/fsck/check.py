@@ -1,0 +1,58 @@
+"""What is checked of the ledger, in order.
+
+Every leaf is computed anew from the entry's commitments, and from the leaves every tile and root; every entry that is
+not erased is opened and compared with its commitments and with the columns it is found by; every checkpoint that was
+kept has to be signed by the log's key and to be a prefix; every file of the directory has to be one of the log's, byte
+for byte. What is found is named by the index of the entry, or by the file.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from intelgraph.keys.platform import PLATFORM
+from intelgraph.provenance import log_rows
+from intelgraph.provenance.fsck import entries
+from intelgraph.provenance.fsck.checkpoints import check_checkpoints
+from intelgraph.provenance.fsck.emptied import check_emptied
+from intelgraph.provenance.fsck.outbox import check_outbox
+from intelgraph.provenance.fsck.tree import Tree
+from intelgraph.provenance.fsck.verdict import LedgerVerdict
+
+if TYPE_CHECKING:
+    from intelgraph.provenance.fsck.parts import LedgerParts
+
+
+class LedgerCheck:
+    """One check, from the first entry to the end that the log had when it began."""
+
+    def __init__(self, parts: "LedgerParts") -> None:
+        self._parts = parts
+
+    async def run(self, progress: Callable[[int, int], None] = lambda done, last: None) -> LedgerVerdict:
+        """Checks everything. `progress` is told how many entries were checked, and how many there are.
+
+        Raises as `KeyService.authorise`, and what the database and the directory raise: what is wrong with the ledger
+        itself is a finding.
+        """
+        parts = self._parts
+        async with parts.database.read(PLATFORM.tenant_id) as connection:
+            head = await log_rows.head(connection)
+            beyond = await connection.fetchval(
+                "SELECT count(*) FROM ledger_entry WHERE index >= $1", head.size
+            )
+        verdict = LedgerVerdict(head.origin, head.size, head.root)
+        tree = Tree(parts.directory, await check_checkpoints(parts, head, verdict), verdict)
+        async for page in entries.pages(parts, head, verdict):
+            await tree.take(page)
+            progress(page.end, head.size)
+        await tree.check_end(head)
+        await entries.check_end(parts, head, beyond, verdict)
+        if head.fork_index is not None:
+            verdict.find(
+                "FORKED",
+                "the log here is not the one that was signed, and nothing is appended",
+                index=head.fork_index,
+            )
+        await check_emptied(parts, head, verdict)
+        await check_outbox(parts, verdict)
+        return verdict

@@ -1,0 +1,39 @@
+"""What a check of the ledger found."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+MOST_FINDINGS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was written: `index` of the entry, or `file`, or neither where it is the whole."""
+
+    reason: str
+    message: str
+    index: int | None = None
+    file: str | None = None
+
+
+@dataclass(slots=True)
+class LedgerVerdict:
+    """What a check found."""
+
+    origin: str
+    size: int
+    root: bytes
+    """Computed from the entries."""
+    checkpoints: int = 0
+    """That were checked."""
+    files: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    """At most a thousand."""
+    omitted: int = 0
+
+    def find(self, reason: str, message: str, *, index: int | None = None, file: str | None = None) -> None:
+        """Adds a finding."""
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(Finding(reason, message, index, file))
+        else:
+            self.omitted += 1
