@@ -10,11 +10,10 @@ import pytest
 import pytest_asyncio
 
 from intelgraph.keys.unsealing import Unsealer
-from intelgraph.provenance.erasure import erase
 from intelgraph.provenance.fsck.check import LedgerCheck
 from intelgraph.provenance.fsck.parts import LedgerParts as Checked
 from intelgraph.provenance.fsck.verdict import LedgerVerdict
-from intelgraph.provenance.kinds.spine import ContractPublished
+from intelgraph.provenance.kinds.spine import TokenMinted
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.provenance.sequencer import Sequencer
@@ -23,6 +22,7 @@ from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import TenantRegistry
 from tests.parts.ledger import TESTER, LedgerParts, ledger_parts
+from tests.provenance.erasing import Eraser
 
 
 @dataclass
@@ -44,18 +44,20 @@ async def log(
 ) -> AsyncIterator[Log]:
     directory, copy = LogDirectory(tmp_path / "log"), LogDirectory(tmp_path / "copy")
     async with ledger_parts(database, tmp_path / "keys") as parts:
-        tenant = await TenantRegistry(database, parts.ledger).create("acme", by=TESTER)
+        registry = TenantRegistry(database, parts.ledger)
+        tenant = await registry.create("acme", by=TESTER)
         sequencer = Sequencer(database, directory, [copy], parts.signer)
         for batch in (3, 2):
             acts = [
-                Act(ContractPublished("flights", f"1.0.{n}", "ab" * 32), "contract:flights", TESTER, tenant)
+                Act(TokenMinted(f"{n}", "olga", ("auditor",), 1), f"token:{n}", TESTER, tenant)
                 for n in range(batch)
             ]
             async with database.write() as connection:
                 await parts.ledger.append_all(connection, acts)
         await sequencer.start()
         await sequencer.stop()
-        await erase(database, parts.ledger, 2, "asked for by its subject", TESTER)
+        eraser = Eraser(database, parts, await registry.create("local", by=TESTER))
+        await eraser.erase(2, await eraser.approval(2))
         sequencer = Sequencer(database, directory, [copy], parts.signer)
         await sequencer.start()
         await sequencer.stop()
@@ -71,7 +73,7 @@ async def log(
 
 async def test_a_log_that_nobody_touched_is_clean(log: Log) -> None:
     verdict = await log.verdict()
-    assert (verdict.findings, verdict.size) == ([], 7)
+    assert (verdict.findings, verdict.size) == ([], 11)
     assert verdict.checkpoints >= 4
     assert verdict.files >= 5
 

@@ -153,7 +153,12 @@ class Approvals:
                 "APPROVAL_MISSING",
                 f"this takes an approval of the kind {kind}",
                 fix="ask for one with `intelgraph approvals request`, and name it once it is approved",
-                metadata={"kind": kind, "digest": plan.digest.hex()},
+                metadata={
+                    "kind": kind,
+                    "digest": plan.digest.hex(),
+                    "document": plan.content.decode(),
+                    "platform": "true" if tenant is None else "false",
+                },
             )
         owner = tenant if tenant is not None else self._platform
         approval, at = await store.locked(connection, owner.tenant_id, approval_id)
@@ -169,6 +174,17 @@ class Approvals:
             for approval in over:
                 await self._expire(connection, approval)
         return len(over)
+
+    async def void_open(self, connection: "Connection", by: Actor) -> int:
+        """Has every approval of all tenants that is open or approved hold no more; how many there were. For whoever
+        brings a restored database back, in its transaction: what it shows as approved may have been used, denied or
+        withdrawn since the backup.
+        """
+        restored = await store.open_ones(connection)
+        for approval in restored:
+            await self._ledger.append_all(connection, entries.voided(approval, by))
+            await store.move(connection, approval, ApprovalState.WITHDRAWN, by=by.subject)
+        return len(restored)
 
     # -- reading ---------------------------------------------------------------------------------------
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
 
 import typer
 from rich.console import Console, Group
 from rich.text import Text
 
+from intelgraph.cli.approval_wanted import for_tenant, say_what_to_ask_for
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.ledger_recover import recover
 from intelgraph.cli.ledger_verify import verify
 from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
 from intelgraph.cli.moments import parse_moment
+from intelgraph.cli.refusal import EXIT_BAD_INPUT
+from intelgraph.errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from intelgraph.client import LedgerProof
@@ -216,14 +221,28 @@ def erase(
     context: typer.Context,
     index: Index,
     reason: Annotated[str, typer.Option(help="Why; is an entry of the ledger for good.", prompt=True)],
+    approval: Annotated[
+        UUID | None, typer.Option(help="The approval of exactly this.", show_default=False)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Erase what an entry says. Its leaf and every proof stay, and that you erased it, and why, is an entry."""
-    if not yes:
+    """Erase what an entry says. Its leaf and every proof stay, and that you erased it, and why, is an entry.
+
+    Takes an approval: without one this says which, and how to ask for it. Only entries of kinds that nothing is held
+    against can be erased.
+    """
+    if approval is not None and not yes:
         typer.confirm(f"Erase header and payload of entry {index} for good?", abort=True)
     called = invocation(context)
     with called.client("security-officer") as client:
-        entry = client.ledger.erase(index, reason)
+        try:
+            entry = client.ledger.erase(index, reason, approval=approval)
+        except FailedPrecondition as error:
+            if error.reason != "APPROVAL_MISSING":
+                raise
+            words = ["intelgraph", *for_tenant(called), "ledger", "erase", str(index), "--reason", reason]
+            say_what_to_ask_for(error, called, f"{shlex.join(words)} --approval ID")
+            raise typer.Exit(EXIT_BAD_INPUT) from error
     called.show(entry_as_json(entry), lambda: entry_table([entry]))
 
 

@@ -117,7 +117,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                         *_services(tenants, flags, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator, flags),
                         approval_service,
-                        _ledger_service(settings, database, core, directory, tenants),
+                        _ledger_service(settings, database, core, directory, approvals, tenants),
                         *operation_services,
                         _policy_service(policy),
                     ],
@@ -172,6 +172,7 @@ def _ledger_service(
     database: Database,
     core: "_Core",
     directory: LogDirectory,
+    approvals: Approvals,
     tenants: TenantRegistry,
 ) -> Service:
     service = LedgerService(
@@ -181,6 +182,7 @@ def _ledger_service(
             EntryReader(database, Unsealer(core.keys), core.keystore),
             Prover(database, directory, core.signer),
             Witnesses(database, settings.ledger.witnesses),
+            approvals,
             tenants,
         )
     )
