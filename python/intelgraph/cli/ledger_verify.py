@@ -71,7 +71,14 @@ def _facts(verdict: "LedgerVerdict") -> dict[str, Any]:
         "checkpoints": verdict.checkpoints,
         "files": verdict.files,
         "findings": [
-            {"reason": each.reason, "index": each.index, "file": each.file, "message": each.message}
+            {
+                "reason": each.reason,
+                "index": each.index,
+                "file": each.file,
+                "table": each.table,
+                "row": each.row,
+                "message": each.message,
+            }
             for each in verdict.findings
         ],
         "findings_omitted": verdict.omitted,
@@ -84,10 +91,11 @@ def _shown(verdict: "LedgerVerdict") -> RenderableType:
     root = Text(f"root {verdict.root.hex()}")
     if not verdict.findings:
         return Group(Text(counts), root, Text("as it was written", "green"))
-    found = Table("index", "file", "what was found", "reason")
+    found = Table("index", "file or row", "what was found", "reason")
     for each in verdict.findings:
         index = "" if each.index is None else f"{each.index}"
-        found.add_row(index, each.file or "", each.message, each.reason)
+        place = each.file or " ".join(part for part in (each.table, each.row) if part)
+        found.add_row(index, place, each.message, each.reason)
     more = [Text(f"and {verdict.omitted:,} more that are not shown")] if verdict.omitted else []
     count = len(verdict.findings) + verdict.omitted
     title = Text(f"{count:,} finding{'s' * (count > 1)}", "bold red")

@@ -3,7 +3,8 @@
 Every leaf is computed anew from the entry's commitments, and from the leaves every tile and root; every entry that is
 not erased is opened and compared with its commitments and with the columns it is found by; every checkpoint that was
 kept has to be signed by the log's key and to be a prefix; every file of the directory has to be one of the log's, byte
-for byte. What is found is named by the index of the entry, or by the file.
+for byte; every row of a table that entries tell of has to be as they tell. What is found is named by the index of the
+entry, by the file, or by table and row.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from intelgraph.provenance import log_rows
 from intelgraph.provenance.fsck import entries
 from intelgraph.provenance.fsck.checkpoints import check_checkpoints
 from intelgraph.provenance.fsck.emptied import check_emptied
-from intelgraph.provenance.fsck.outbox import check_outbox
+from intelgraph.provenance.fsck.keys import can_open, check_data_keys
+from intelgraph.provenance.fsck.tables.check import check_tables
 from intelgraph.provenance.fsck.tree import Tree
 from intelgraph.provenance.fsck.verdict import LedgerVerdict
 
@@ -42,7 +44,8 @@ class LedgerCheck:
             )
         verdict = LedgerVerdict(head.origin, head.size, head.root)
         tree = Tree(parts.directory, await check_checkpoints(parts, head, verdict), verdict)
-        async for page in entries.pages(parts, head, verdict):
+        opens = await can_open(parts, verdict)
+        async for page in entries.pages(parts, head, verdict, can_open=opens):
             await tree.take(page)
             progress(page.end, head.size)
         await tree.check_end(head)
@@ -53,6 +56,8 @@ class LedgerCheck:
                 "the log here is not the one that was signed, and nothing is appended",
                 index=head.fork_index,
             )
-        await check_emptied(parts, head, verdict)
-        await check_outbox(parts, verdict)
+        if opens:
+            await check_emptied(parts, head, verdict)
+        await check_tables(parts, verdict, can_open=opens)
+        check_data_keys(parts, verdict)
         return verdict

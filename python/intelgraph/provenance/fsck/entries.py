@@ -29,14 +29,17 @@ class Page:
     commitments: bytes
 
 
-async def pages(parts: "LedgerParts", head: "LogHead", verdict: "LedgerVerdict") -> AsyncIterator[Page]:
-    """Opens the entries, page by page; ends at the first page that lacks one."""
+async def pages(
+    parts: "LedgerParts", head: "LogHead", verdict: "LedgerVerdict", *, can_open: bool
+) -> AsyncIterator[Page]:
+    """The entries, page by page, opened where that can be; ends at the first page that lacks one."""
     for first in range(0, head.size, PAGE_ENTRIES):
         end = min(first + PAGE_ENTRIES, head.size)
         async with parts.database.read(PLATFORM.tenant_id) as connection:
             row = await connection.fetchrow(_PAGE, first, end)
         commitments = (row and row["commitments"]) or b""
-        await _open(parts, (row and row["rows"]) or b"", verdict)
+        if can_open:
+            await _open(parts, (row and row["rows"]) or b"", verdict)
         await _look_at_times(parts, max(first - 1, 0), end, verdict)
         if len(commitments) != (end - first) * COMMITMENTS_BYTES:
             await _name_missing(parts, first, end, verdict)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from intelgraph._core import Keystore
-    from intelgraph.keys.unsealing import Unsealer
+    from intelgraph.keys.checking import CheckingUnsealer
     from intelgraph.provenance.checkpoints import CheckpointSigner
     from intelgraph.provenance.log_directory import LogDirectory
     from intelgraph.storage.database import Database
@@ -17,7 +17,7 @@ class LedgerParts:
     """Database, keys and log directory of a gateway."""
 
     database: "Database"
-    unsealer: "Unsealer"
+    unsealer: "CheckingUnsealer"
     keystore: "Keystore"
     directory: "LogDirectory"
     copies: Sequence["LogDirectory"]

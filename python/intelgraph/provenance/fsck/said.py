@@ -29,6 +29,8 @@ class Said:
     kind: int
     about: str | None
     """Id of the tenant that it is about, by its header."""
+    tenant: str | None
+    """The tenant's name."""
     by: str
     facts: dict[str, Any]
 
@@ -47,9 +49,9 @@ async def said(parts: "LedgerParts", size: int, *kinds: "type[Facts]") -> Sequen
             kind = KIND_NAMES.get(header.get("kind", ""))
             if kind in numbers:
                 tenant = header["tenant"]
-                about = None if tenant is None else tenant["id"]
+                about, name = (None, None) if tenant is None else (tenant["id"], tenant["name"])
                 facts = json.loads(entry.payload)
-                found.append(Said(entry.index, kind, about, header["actor"]["subject"], facts))
+                found.append(Said(entry.index, kind, about, name, header["actor"]["subject"], facts))
     return found
 
 

@@ -8,12 +8,17 @@ MOST_FINDINGS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was written: `index` of the entry, or `file`, or neither where it is the whole."""
+    """Something that is not as it was written: `index` of the entry, or `file`, or `table` and `row`; none of them
+    where it is the whole.
+    """
 
     reason: str
     message: str
     index: int | None = None
     file: str | None = None
+    table: str | None = None
+    row: str | None = None
+    """What names the row in its table."""
 
 
 @dataclass(slots=True)
@@ -31,9 +36,18 @@ class LedgerVerdict:
     """At most a thousand."""
     omitted: int = 0
 
-    def find(self, reason: str, message: str, *, index: int | None = None, file: str | None = None) -> None:
+    def find(
+        self,
+        reason: str,
+        message: str,
+        *,
+        index: int | None = None,
+        file: str | None = None,
+        table: str | None = None,
+        row: str | None = None,
+    ) -> None:
         """Adds a finding."""
         if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(reason, message, index, file))
+            self.findings.append(Finding(reason, message, index, file, table, row))
         else:
             self.omitted += 1
