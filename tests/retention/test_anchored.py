@@ -97,3 +97,26 @@ async def test_a_time_between_two_anchors_stays_between_them(
     await runs.as_owner(tenant, f"{shift} WHERE tenant_id = $1 AND seq = 2", seconds)
     found = (await world.verifier.verify(tenant, anchors=anchors)).findings
     assert ("ANCHOR_DIFFERS", 2) in {(each.reason, each.first_seq) for each in found}
+
+
+async def test_nothing_is_removed_by_a_contract_that_was_altered(
+    world: World, runs: Runs, tenant: Tenant
+) -> None:
+    await world.ingest(tenant, upsert({"id": "EWR", "at": 1}))
+    await runs.age(tenant, 1, 8)
+    await runs.as_owner(
+        tenant,
+        "UPDATE contract SET document ="
+        " convert_to(replace(convert_from(document, 'UTF8'), 'short-30d', 'ephemeral-7d'), 'UTF8')"
+        " WHERE tenant_id = $1",
+    )
+    operation = await runs.start(tenant)
+    await runs.hold_all(runs.runner())
+    failed = await runs.operations.get(tenant, operation.operation_id)
+    assert (failed.state.value, failed.reason) == ("failed", "CONTRACT_ALTERED")
+    async with world.database.write() as connection:
+        cut = await connection.fetchval("SELECT retention_cut($1, 1)", tenant.tenant_id)
+        left = await connection.fetchval(
+            "SELECT count(*) FROM entity_change_log WHERE tenant_id = $1", tenant.tenant_id
+        )
+    assert (cut, left) == (None, 1)

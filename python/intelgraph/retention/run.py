@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from intelgraph._core import Keystore, anchors, keys_of_chains
+from intelgraph.contracts.intact import altered
 from intelgraph.errors import Aborted, FailedPrecondition
 from intelgraph.operations.kind import Kind, Progress, Step, Work
 from intelgraph.provenance.anchors import recorded_by
@@ -123,6 +124,8 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
         last = (await change_log.lock_clock(connection, tenant_id)).seq
         datasets = []
         for each in await retention.classes(connection, tenant_id, work.input.datasets):
+            if not each.intact:
+                raise altered(each.name, each.version)
             first_after = await retention.gone_through(connection, tenant_id, each.dataset_id)
             until = last if each.cut is None else await retention.last_before(connection, tenant_id, each.cut)
             cut_us = None if each.cut is None else to_us(each.cut)
