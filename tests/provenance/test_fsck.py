@@ -203,3 +203,45 @@ async def test_every_byte_of_every_file_is_missed(log: Log) -> None:
     assert [finding.reason for finding in (await log.verdict()).findings] == ["FILE_UNEXPECTED"]
     stray.unlink()
     assert (await log.verdict()).findings == []
+
+
+async def test_what_follows_from_one_altered_entry_is_told_in_one_line_each(
+    log: Log, database: Database
+) -> None:
+    for number in range(12):  # a checkpoint and a wider tile each
+        async with database.write() as connection:
+            token = TokenMinted(f"more {number}", "olga", ("auditor",), 1)
+            await log.parts.ledger.append_all(connection, [Act(token, "token:more", TESTER, None)])
+        sequencer = Sequencer(database, log.directory, log.checked.copies, log.parts.signer)
+        await sequencer.start()
+        await sequencer.stop()
+    assert (await log.verdict()).findings == []
+    index = await log.superuser.fetchval(
+        "UPDATE ledger_entry SET commitments = set_byte(commitments, 0, get_byte(commitments, 0) # 1)"
+        " WHERE index = (SELECT min(index) FROM ledger_entry WHERE kind = $1) RETURNING index",
+        TokenMinted.NUMBER,
+    )
+    found = (await log.verdict()).findings
+    reasons = [each.reason for each in found]
+    assert sorted(reasons) == [
+        "CHECKPOINT_DIFFERS",
+        "ENTRY_ALTERED",
+        "FILE_DIFFERS",
+        "FILE_DIFFERS",
+        "ROOT_DIFFERS",
+    ]
+    (altered,) = [each for each in found if each.reason == "ENTRY_ALTERED"]
+    assert altered.index == index
+    assert all(
+        each.following >= 12 for each in found if each.reason in {"CHECKPOINT_DIFFERS", "FILE_DIFFERS"}
+    )
+    (tile,) = [each for each in found if each.file is not None and each.file.startswith("tile/0/")]
+    assert tile.index == index
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_time_that_was_shifted_is_named_and_not_its_neighbour(log: Log, hours: int) -> None:
+    shift = "UPDATE ledger_entry SET sequenced = sequenced + $1 * interval '1 hour' WHERE index = 4"
+    await log.superuser.execute(shift, hours)
+    (finding,) = (await log.verdict()).findings
+    assert (finding.reason, finding.index) == ("SEQUENCED_EARLIER", 4)

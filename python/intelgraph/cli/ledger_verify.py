@@ -78,6 +78,7 @@ def _facts(verdict: "LedgerVerdict") -> dict[str, Any]:
                 "table": each.table,
                 "row": each.row,
                 "message": each.message,
+                "following": each.following,
             }
             for each in verdict.findings
         ],
@@ -95,7 +96,8 @@ def _shown(verdict: "LedgerVerdict") -> RenderableType:
     for each in verdict.findings:
         index = "" if each.index is None else f"{each.index}"
         place = each.file or " ".join(part for part in (each.table, each.row) if part)
-        found.add_row(index, place, each.message, each.reason)
+        follows = f"; {each.following:,} more follow from it" if each.following else ""
+        found.add_row(index, place, each.message + follows, each.reason)
     more = [Text(f"and {verdict.omitted:,} more that are not shown")] if verdict.omitted else []
     count = len(verdict.findings) + verdict.omitted
     title = Text(f"{count:,} finding{'s' * (count > 1)}", "bold red")

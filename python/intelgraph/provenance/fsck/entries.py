@@ -40,7 +40,7 @@ async def pages(
         commitments = (row and row["commitments"]) or b""
         if can_open:
             await _open(parts, (row and row["rows"]) or b"", verdict)
-        await _look_at_times(parts, max(first - 1, 0), end, verdict)
+        await _look_at_times(parts, first, end, verdict)
         if len(commitments) != (end - first) * COMMITMENTS_BYTES:
             await _name_missing(parts, first, end, verdict)
             return
@@ -71,7 +71,14 @@ async def _look_at_times(parts: "LedgerParts", first: int, end: int, verdict: "L
     async with parts.database.read(PLATFORM.tenant_id) as connection:
         rows = await connection.fetch(_NOT_LATER, first, end)
     for row in rows:
-        verdict.find("SEQUENCED_EARLIER", "it was sequenced before the entry before it", index=row["index"])
+        index = row["index"]
+        if row["before_fits"] and not row["it_fits"]:
+            verdict.find("SEQUENCED_EARLIER", "it was sequenced before the entry before it", index=index)
+        elif row["it_fits"] and not row["before_fits"]:
+            verdict.find("SEQUENCED_EARLIER", "it was sequenced after the entry after it", index=index - 1)
+        else:
+            what = f"it was sequenced before entry {index - 1}, or that one's time was altered"
+            verdict.find("SEQUENCED_EARLIER", what, index=index)
 
 
 async def _name_missing(parts: "LedgerParts", first: int, end: int, verdict: "LedgerVerdict") -> None:
@@ -103,10 +110,13 @@ WHERE NOT EXISTS (SELECT FROM ledger_entry AS entry WHERE entry.index = wanted.i
 ORDER BY wanted.index LIMIT $3
 """
 
-# Where the time is not that of the entry before or later: it bounds what a list shows.
+# Where the time is before that of the entry before: it bounds what a list shows. One of the two was altered: the one
+# that does not fit to the entries on the other's sides.
 _NOT_LATER: Final = """
-SELECT index FROM (
-  SELECT index, sequenced < lag(sequenced) OVER (ORDER BY index) AS earlier FROM ledger_entry
-  WHERE index >= $1 AND index < $2
-) AS entry WHERE earlier ORDER BY index LIMIT 100
+SELECT index, it_fits, before_fits FROM (
+  SELECT index, sequenced < lag(sequenced) OVER by_index AS earlier,
+    coalesce(lag(sequenced, 2) OVER by_index <= sequenced, true) AS it_fits,
+    coalesce(lag(sequenced) OVER by_index <= lead(sequenced) OVER by_index, true) AS before_fits
+  FROM ledger_entry WHERE index >= $1 - 2 AND index <= $2 WINDOW by_index AS (ORDER BY index)
+) AS entry WHERE earlier AND index >= $1 AND index < $2 ORDER BY index LIMIT 100
 """

@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from intelgraph._core import TileWriter
-from intelgraph.provenance.bundles import COMMITMENTS_BYTES
+from intelgraph.provenance.bundles import BUNDLE_ENTRIES, COMMITMENTS_BYTES
 from intelgraph.provenance.log_directory import CHECKPOINT
 
 if TYPE_CHECKING:
     from intelgraph.provenance.checkpoints import Checkpoint
     from intelgraph.provenance.fsck.entries import Page
-    from intelgraph.provenance.fsck.verdict import LedgerVerdict
+    from intelgraph.provenance.fsck.verdict import Finding, LedgerVerdict
     from intelgraph.provenance.log_directory import LogDirectory
     from intelgraph.provenance.log_rows import LogHead
+
+_HASH_BYTES: Final = 32
 
 
 class Tree:
@@ -30,6 +32,10 @@ class Tree:
         self._edge = TileWriter.empty()
         self._expected: dict[str, int] = {}
         """Files that the log has, and their lengths."""
+        self._differing: dict[tuple[str, int], Finding] = {}
+        """What was found of tiles that differ, by tile and place."""
+        self._parted: Finding | None = None
+        """What was found of the first checkpoint that differs."""
 
     async def take(self, page: "Page") -> None:
         """Adds the entries of the next page."""
@@ -66,15 +72,38 @@ class Tree:
                 if ".p/" not in path:
                     self._verdict.find("FILE_MISSING", "the file is not there", index=first, file=path)
                 continue
-            self._verdict.find("FILE_DIFFERS", _difference(path, content, stored), file=path, index=first)
+            self._differs(path, content, stored, first)
+
+    def _differs(self, path: str, content: bytes, stored: bytes, first: int) -> None:
+        """Names a file that is not what the entries make of it. Of a tile that was written again and again as it grew,
+        only the first that differs in a place: the wider ones cannot but do so too.
+        """
+        at = _first_difference(content, stored)
+        tile = path.partition(".p/")[0]
+        if at is not None and (tile, at) in self._differing:
+            self._differing[tile, at].following += 1
+            return
+        index = _entry_at(path, at)
+        found = self._verdict.find(
+            "FILE_DIFFERS",
+            _difference(path, content, stored, at),
+            file=path,
+            index=first if index is None else index,
+        )
+        if at is not None:
+            self._differing[tile, at] = found
 
     def _compare(self, checkpoint: "Checkpoint") -> None:
-        if checkpoint.root != self._edge.root:
-            self._verdict.find(
-                "CHECKPOINT_DIFFERS",
-                f"the first {checkpoint.size} entries are not those that its checkpoint was signed over",
-                index=checkpoint.size - 1,
-            )
+        if checkpoint.root == self._edge.root:
+            return
+        if self._parted is not None:
+            self._parted.following += 1  # what begins with other entries is other, however it goes on
+            return
+        self._parted = self._verdict.find(
+            "CHECKPOINT_DIFFERS",
+            f"the first {checkpoint.size} entries are not those that its checkpoint was signed over",
+            index=checkpoint.size - 1,
+        )
 
     async def _files(self) -> None:
         """Finds files that are not the log's, and partial tiles that do not begin their full one; and whether those at
@@ -115,8 +144,21 @@ def _all_files(root: Path) -> list[str]:
     )
 
 
-def _difference(path: str, content: bytes, stored: bytes) -> str:
-    at = next((at for at, pair in enumerate(zip(content, stored, strict=False)) if pair[0] != pair[1]), None)
+def _first_difference(content: bytes, stored: bytes) -> int | None:
+    """The first byte that is another; None where one begins with the other."""
+    pairs = enumerate(zip(content, stored, strict=False))
+    return next((at for at, (ours, theirs) in pairs if ours != theirs), None)
+
+
+def _entry_at(path: str, at: int | None) -> int | None:
+    """The entry whose leaf hash has that byte in a tile of the lowest level."""
+    if at is None or not path.startswith("tile/0/"):
+        return None
+    digits = path.removeprefix("tile/0/").partition(".p/")[0].replace("x", "").replace("/", "")
+    return int(digits) * BUNDLE_ENTRIES + at // _HASH_BYTES
+
+
+def _difference(path: str, content: bytes, stored: bytes, at: int | None) -> str:
     if at is None:
         return f"it has {len(stored)} bytes, and should have {len(content)}"
     return f"byte {at} of {path} is not what the entries make of it"

@@ -6,7 +6,7 @@ from typing import Final
 MOST_FINDINGS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
     """Something that is not as it was written: `index` of the entry, or `file`, or `table` and `row`; none of them
     where it is the whole.
@@ -19,6 +19,8 @@ class Finding:
     table: str | None = None
     row: str | None = None
     """What names the row in its table."""
+    following: int = 0
+    """Further ones of its kind that are so because this one is."""
 
 
 @dataclass(slots=True)
@@ -45,9 +47,11 @@ class LedgerVerdict:
         file: str | None = None,
         table: str | None = None,
         row: str | None = None,
-    ) -> None:
-        """Adds a finding."""
+    ) -> Finding:
+        """Adds a finding, and gives it, to count what follows from it."""
+        finding = Finding(reason, message, index, file, table, row)
         if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(reason, message, index, file, table, row))
+            self.findings.append(finding)
         else:
             self.omitted += 1
+        return finding
