@@ -628,8 +628,12 @@ def open_quarantine(
 class LogCheck:
     """A check of one tenant's log, page by page. Rows are answers of storage.log_tree: twelve fields each."""
 
-    def __new__(cls, keystore: Keystore, tenant_id: bytes, anchors: Sequence[tuple[int, bytes]]) -> LogCheck:
-        """`anchors` are what the ledger says that the log was: sizes, and the root at each."""
+    def __new__(
+        cls, keystore: Keystore, tenant_id: bytes, anchors: Sequence[tuple[int, bytes, int]]
+    ) -> LogCheck:
+        """`anchors` are what the ledger says that the log was: sizes, the root at each, and when the last change was
+        recorded, in microseconds since the Unix epoch.
+        """
     @staticmethod
     def keys_needed(rows: bytes) -> bytes:
         """The data keys that checking `rows` takes, 32 bytes each. Raises CorruptData."""

@@ -81,3 +81,19 @@ async def test_one_that_was_asked_for_before_is_told_as_any(world: World) -> Non
     await set_fork(world, 7)
     with pytest.raises(FailedPrecondition, match="LEDGER_FORKED"):
         await world.approve(approval)
+
+
+async def test_what_ends_the_fork_otherwise_voids_it_and_tells_what_is_owed(world: World) -> None:
+    await set_fork(world, 7)
+    approval = await world.approvals.request(world.platform, WANTED, ALICE)
+    await world.approve(approval, BOB)
+    await set_fork(world, None)
+    async with world.database.write() as connection:
+        assert await world.approvals.void_open(connection, CAROL.actor) == 1
+    assert await world.state(approval) is ApprovalState.WITHDRAWN
+    told = await world.told(approval)
+    assert [(entry.kind, entry.actor) for entry in told] == [
+        ("approval.requested", "alice"),
+        ("approval.approved", "bob"),
+        ("approval.voided", "carol"),
+    ]

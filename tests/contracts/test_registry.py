@@ -7,10 +7,12 @@ import json
 import pytest
 
 from intelgraph.contracts.registry import ContractPlace, ContractRegistry
-from intelgraph.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
+from intelgraph.errors import AlreadyExists, DataLoss, InvalidArgument, NotFound, PermissionDenied
+from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import Tenant
 from tests.contracts.documents import document
 from tests.parts.ledger import TESTER
+from tests.retention.runs import owner
 
 
 async def test_a_contract_is_stored_in_canonical_form_under_its_digest(
@@ -39,6 +41,23 @@ async def test_a_published_version_never_changes(contracts: ContractRegistry, te
         await contracts.upsert(tenant, document(purpose=["something else"]), by=TESTER)
     assert caught.value.reason == "CONTRACT_VERSION_PUBLISHED"
     assert await contracts.get(tenant, "flights", "1.0.0") == published
+
+
+async def test_a_document_that_is_not_the_published_one_is_refused(
+    contracts: ContractRegistry, tenant: Tenant, storage_settings: StorageSettings
+) -> None:
+    await contracts.upsert(tenant, document(), by=TESTER)
+    async with owner(storage_settings, tenant) as connection:
+        await connection.execute(
+            "UPDATE contract SET document = convert_to($1, 'UTF8')", document(retention="short-30d").decode()
+        )
+    for reading in (
+        contracts.get(tenant, "flights"),
+        contracts.get(tenant, "flights", "1.0.0"),
+        contracts.upsert(tenant, document(), by=TESTER),
+    ):
+        with pytest.raises(DataLoss, match="CONTRACT_ALTERED"):
+            await reading
 
 
 async def test_of_many_who_publish_at_once_one_does_and_numbers_have_no_gap(

@@ -78,13 +78,13 @@ class GatewayProcess:
         self._process.terminate()
         self._ended(self._process)
 
-    def token(self, *roles: str, lifetime: float = 3600.0) -> TokenProvider:
+    def token(self, *roles: str, lifetime: float = 3600.0, subject: str = "test") -> TokenProvider:
         """Mints tokens for the roles, by default for all."""
         issuer = LocalIssuer.open(self.data_dir)
 
         def mint() -> str:
             return issuer.mint(
-                TENANT, roles or ALL_ROLES, subject="test", audience="intelgraph", lifetime=lifetime
+                TENANT, roles or ALL_ROLES, subject=subject, audience="intelgraph", lifetime=lifetime
             )
 
         return mint
@@ -93,9 +93,9 @@ class GatewayProcess:
         """A client with all roles, or with these."""
         return AsyncClient(address or self.address, token=self.token(*roles), retry=RetryPolicy(60.0, 0.5))
 
-    def blocking_client(self) -> Client:
+    def blocking_client(self, subject: str = "test") -> Client:
         """The same without an event loop."""
-        return Client(self.address, token=self.token())
+        return Client(self.address, token=self.token(subject=subject))
 
     def _ended(self, process: subprocess.Popen[bytes]) -> None:
         process.wait(60)

@@ -55,7 +55,7 @@ async def test_a_log_is_anchored_when_it_was_written_and_not_otherwise(world: Wo
     assert await Anchors(world.database, world.ledger).anchor_due() == 0
     assert await anchored(world) == 1
     anchors = sorted(await anchors_of(reader(world), tenant.tenant_id))
-    assert [size for size, _ in anchors] == [2, 3]
+    assert [size for size, *_ in anchors] == [2, 3]
     verdict = await world.verifier.verify(tenant, anchors=anchors)
     assert (verdict.findings, verdict.root) == ((), anchors[-1][1])
 
@@ -91,8 +91,8 @@ async def test_a_root_that_was_never_the_logs_is_found(world: World) -> None:
         await world.ingest(tenant, upsert({"id": "a", "at": number}))
         await anchored(world)
     anchors = sorted(await anchors_of(reader(world), tenant.tenant_id))
-    size, root = anchors[2]
-    anchors[2] = (size, bytes(32))
+    size, root, recorded_us = anchors[2]
+    anchors[2] = (size, bytes(32), recorded_us)
     verdict = await world.verifier.verify(tenant, anchors=anchors)
     (finding,) = verdict.findings
     assert (finding.reason, finding.first_seq, finding.last_seq) == ("ANCHOR_DIFFERS", 3, 3)

@@ -9,19 +9,22 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from intelgraph.keys.unsealing import Unsealer
-from intelgraph.provenance.erasure import erase
-from intelgraph.provenance.fsck import LedgerCheck, LedgerVerdict
-from intelgraph.provenance.fsck import LedgerParts as Checked
-from intelgraph.provenance.kinds.spine import ContractPublished
+from intelgraph.keys.checking import CheckingUnsealer
+from intelgraph.provenance import log_rows
+from intelgraph.provenance.fsck.check import LedgerCheck
+from intelgraph.provenance.fsck.parts import LedgerParts as Checked
+from intelgraph.provenance.fsck.verdict import LedgerVerdict
+from intelgraph.provenance.kinds.spine import TokenMinted
 from intelgraph.provenance.ledger import Act
 from intelgraph.provenance.log_directory import LogDirectory
+from intelgraph.provenance.making_up import make_up
 from intelgraph.provenance.sequencer import Sequencer
 from intelgraph.storage.database import Database
 from intelgraph.storage.embedded import EmbeddedServer
 from intelgraph.storage.settings import StorageSettings
 from intelgraph.tenants.registry import TenantRegistry
 from tests.parts.ledger import TESTER, LedgerParts, ledger_parts
+from tests.provenance.erasing import Eraser
 
 
 @dataclass
@@ -42,23 +45,36 @@ async def log(
     database: Database, storage_settings: StorageSettings, postgres: EmbeddedServer, tmp_path: Path
 ) -> AsyncIterator[Log]:
     directory, copy = LogDirectory(tmp_path / "log"), LogDirectory(tmp_path / "copy")
-    async with ledger_parts(database, tmp_path / "keys") as parts:
-        tenant = await TenantRegistry(database, parts.ledger).create("acme", by=TESTER)
+    async with ledger_parts(database, tmp_path / "keys", keys_entered=True) as parts:
+        registry = TenantRegistry(database, parts.ledger)
+        tenant = await registry.create("acme", by=TESTER)
+        await make_up(parts.ledger, database)
         sequencer = Sequencer(database, directory, [copy], parts.signer)
         for batch in (3, 2):
             acts = [
-                Act(ContractPublished("flights", f"1.0.{n}", "ab" * 32), "contract:flights", TESTER, tenant)
+                Act(TokenMinted(f"{n}", "olga", ("auditor",), 1), f"token:{n}", TESTER, tenant)
                 for n in range(batch)
             ]
             async with database.write() as connection:
                 await parts.ledger.append_all(connection, acts)
         await sequencer.start()
         await sequencer.stop()
-        await erase(database, parts.ledger, 2, "asked for by its subject", TESTER)
+        eraser = Eraser(database, parts, await registry.create("local", by=TESTER))
+        async with database.write() as connection:
+            last = (await log_rows.head(connection)).size - 1
+        await eraser.erase(last, await eraser.approval(last))
         sequencer = Sequencer(database, directory, [copy], parts.signer)
         await sequencer.start()
         await sequencer.stop()
-        checked = Checked(database, Unsealer(parts.keys), parts.keystore, directory, [copy], (), parts.signer)
+        checked = Checked(
+            database,
+            CheckingUnsealer(parts.keys, parts.keystore),
+            parts.keystore,
+            directory,
+            [copy],
+            (),
+            parts.signer,
+        )
         assert storage_settings.owner_dsn is not None
         name = storage_settings.owner_dsn.get_secret_value().split("/")[3].split("?")[0]
         superuser = await asyncpg.connect(postgres.dsn("postgres", name))
@@ -70,7 +86,8 @@ async def log(
 
 async def test_a_log_that_nobody_touched_is_clean(log: Log) -> None:
     verdict = await log.verdict()
-    assert (verdict.findings, verdict.size) == ([], 7)
+    assert verdict.findings == []
+    assert verdict.size >= 11
     assert verdict.checkpoints >= 4
     assert verdict.files >= 5
 
@@ -186,3 +203,45 @@ async def test_every_byte_of_every_file_is_missed(log: Log) -> None:
     assert [finding.reason for finding in (await log.verdict()).findings] == ["FILE_UNEXPECTED"]
     stray.unlink()
     assert (await log.verdict()).findings == []
+
+
+async def test_what_follows_from_one_altered_entry_is_told_in_one_line_each(
+    log: Log, database: Database
+) -> None:
+    for number in range(12):  # a checkpoint and a wider tile each
+        async with database.write() as connection:
+            token = TokenMinted(f"more {number}", "olga", ("auditor",), 1)
+            await log.parts.ledger.append_all(connection, [Act(token, "token:more", TESTER, None)])
+        sequencer = Sequencer(database, log.directory, log.checked.copies, log.parts.signer)
+        await sequencer.start()
+        await sequencer.stop()
+    assert (await log.verdict()).findings == []
+    index = await log.superuser.fetchval(
+        "UPDATE ledger_entry SET commitments = set_byte(commitments, 0, get_byte(commitments, 0) # 1)"
+        " WHERE index = (SELECT min(index) FROM ledger_entry WHERE kind = $1) RETURNING index",
+        TokenMinted.NUMBER,
+    )
+    found = (await log.verdict()).findings
+    reasons = [each.reason for each in found]
+    assert sorted(reasons) == [
+        "CHECKPOINT_DIFFERS",
+        "ENTRY_ALTERED",
+        "FILE_DIFFERS",
+        "FILE_DIFFERS",
+        "ROOT_DIFFERS",
+    ]
+    (altered,) = [each for each in found if each.reason == "ENTRY_ALTERED"]
+    assert altered.index == index
+    assert all(
+        each.following >= 12 for each in found if each.reason in {"CHECKPOINT_DIFFERS", "FILE_DIFFERS"}
+    )
+    (tile,) = [each for each in found if each.file is not None and each.file.startswith("tile/0/")]
+    assert tile.index == index
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_time_that_was_shifted_is_named_and_not_its_neighbour(log: Log, hours: int) -> None:
+    shift = "UPDATE ledger_entry SET sequenced = sequenced + $1 * interval '1 hour' WHERE index = 4"
+    await log.superuser.execute(shift, hours)
+    (finding,) = (await log.verdict()).findings
+    assert (finding.reason, finding.index) == ("SEQUENCED_EARLIER", 4)

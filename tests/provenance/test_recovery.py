@@ -9,17 +9,23 @@ import asyncpg
 import pytest
 
 from intelgraph._core import open_ledger_entry
+from intelgraph.approvals.approval import ApprovalState, Caller
+from intelgraph.approvals.approvals import Approvals
+from intelgraph.approvals.request import Wanted
 from intelgraph.errors import DataLoss, FailedPrecondition, IntelGraphError
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import Actor
+from intelgraph.provenance.kinds.approvals import ApprovalVoided
 from intelgraph.provenance.kinds.ledger import ForkAcknowledged, LedgerRecovered
 from intelgraph.provenance.kinds.spine import ContractPublished, DataKeyCreated
 from intelgraph.provenance.making_up import make_up
 from intelgraph.storage.connection import Connection
+from intelgraph.tenants.registry import TenantRegistry
 from tests.parts.ledger import ledger_parts
 from tests.provenance.log_world import LogWorld
 
 OPERATOR = Actor("root", "cli")
+PLAN = b'{"summary": "rotate the root key", "steps": ["sign with it"]}'
 
 
 class Given:
@@ -27,6 +33,7 @@ class Given:
 
     def __init__(self, refusal: IntelGraphError | None = None) -> None:
         self.consumed: list[tuple[UUID | None, str, Mapping[str, object]]] = []
+        self.voided = 0
         self.refusal = refusal
 
     async def consume(
@@ -44,6 +51,12 @@ class Given:
         self.consumed.append((approval_id, kind, document))
         if self.refusal is not None:
             raise self.refusal
+
+    async def void_open(self, connection: Connection, by: Actor) -> int:
+        assert connection.is_in_transaction()
+        assert by == OPERATOR
+        self.voided += 1
+        return 0
 
 
 async def last_entry(log_world: LogWorld) -> tuple[int, bytes]:
@@ -71,13 +84,13 @@ async def test_what_the_database_lacks_is_replayed_from_the_tiles(
 
     progress: list[tuple[int, int]] = []
     planned = await log_world.recovery().recover(
-        OPERATOR, dry_run=True, progress=lambda done, total: progress.append((done, total))
+        OPERATOR, approvals=Given(), dry_run=True, progress=lambda done, total: progress.append((done, total))
     )
     assert (planned.first_index, planned.size, planned.root) == (size - behind, size, signed.root)
     assert progress[-1] == (behind, behind)
     assert len(await log_world.entries()) == size - behind, "a dry run changes nothing"
 
-    recovered = await log_world.recovery().recover(OPERATOR)
+    recovered = await log_world.recovery().recover(OPERATOR, approvals=Given())
     assert (recovered.size, recovered.sealed_found) == (size, in_outbox)
     after = await log_world.entries()
     assert [row["commitments"] for row in after] == [row["commitments"] for row in before]
@@ -98,13 +111,13 @@ async def test_what_the_database_lacks_is_replayed_from_the_tiles(
 
 async def test_a_log_that_is_in_order_is_left_as_it_is(log_world: LogWorld) -> None:
     await log_world.sequenced(30)
-    for act in (log_world.recovery().recover(OPERATOR), log_world.recovery().standing()):
+    for act in (log_world.recovery().recover(OPERATOR, approvals=Given()), log_world.recovery().standing()):
         with pytest.raises(FailedPrecondition) as refused:
             await act
         assert refused.value.reason == "LEDGER_NOT_FORKED"
     async with log_world.sequencing():
         with pytest.raises(FailedPrecondition) as refused:
-            await log_world.recovery().recover(OPERATOR)
+            await log_world.recovery().recover(OPERATOR, approvals=Given())
         assert refused.value.reason == "LEDGER_NOT_FORKED"
 
 
@@ -112,7 +125,7 @@ async def test_recovery_works_beside_a_gateway_that_refuses(log_world: LogWorld)
     await log_world.sequenced(300)
     await log_world.take_back(200)
     async with log_world.sequencing():
-        await log_world.recovery().recover(OPERATOR)
+        await log_world.recovery().recover(OPERATOR, approvals=Given())
         await log_world.append(1)
         await log_world.until(302)
     await log_world.verify(302)
@@ -132,7 +145,7 @@ async def test_what_is_done_about_a_fork_is_entered_and_nothing_else(log_world: 
                 async with connection.transaction():
                     await ledger.append(connection, facts, subject="b", by=OPERATOR, tenant=None)
         assert await log_world.outbox() == 2
-        await log_world.recovery().recover(OPERATOR)
+        await log_world.recovery().recover(OPERATOR, approvals=Given())
         await log_world.until(33)
     await log_world.verify(33)
 
@@ -145,7 +158,7 @@ async def test_a_process_without_a_key_yet_recovers(log_world: LogWorld, tmp_pat
         ledger_parts(log_world.database, tmp_path / "keys", keys_entered=True) as fresh,
     ):
         log_world.parts = fresh
-        await log_world.recovery().recover(OPERATOR)
+        await log_world.recovery().recover(OPERATOR, approvals=Given())
         await log_world.until(31)
         # Its own key waited for that.
         await make_up(fresh.ledger, log_world.database)
@@ -153,12 +166,37 @@ async def test_a_process_without_a_key_yet_recovers(log_world: LogWorld, tmp_pat
     assert (kinds[30], DataKeyCreated.NUMBER in kinds[31:]) == (LedgerRecovered.NUMBER, True)
 
 
+async def test_approvals_that_a_restore_brought_back_hold_no_more(log_world: LogWorld) -> None:
+    """One was used after the backup: it is approved again, and would be used a second time."""
+    registry = TenantRegistry(log_world.database, log_world.parts.ledger)
+    platform, acme = [await registry.create(name, by=OPERATOR) for name in ("local", "acme")]
+    approvals = Approvals(log_world.database, log_world.parts.ledger, platform)
+    wanted = Wanted("manual.act", PLAN, "the root key is old", role="security-officer")
+    officers = frozenset({"security-officer"})
+    asker, other = (Caller(Actor(name, "jwt"), officers) for name in ("alice", "bob"))
+    waiting = await approvals.request(platform, wanted, asker)
+    given = await approvals.request(acme, wanted, asker)
+    given = await approvals.approve(acme, given.approval_id, other, digest=given.digest)
+    await log_world.sequenced(5)
+    size = (await log_world.head()).size
+    await log_world.sequenced(20)
+    await log_world.take_back(size)
+
+    await log_world.recovery().recover(OPERATOR, approvals=approvals)
+    assert (await approvals.get(acme, given.approval_id)).state is ApprovalState.WITHDRAWN
+    assert (await approvals.get(platform, waiting.approval_id)).settled_by == "root"
+    async with log_world.sequencing():
+        pass
+    kinds = [row["kind"] for row in await log_world.entries()]
+    assert kinds[-3:] == [LedgerRecovered.NUMBER, ApprovalVoided.NUMBER, ApprovalVoided.NUMBER]
+
+
 async def test_lost_tiles_are_not_made_up(log_world: LogWorld) -> None:
     await log_world.sequenced(600)
     await log_world.take_back(500)
     shutil.rmtree(log_world.directory.root / "tile")
     with pytest.raises(FailedPrecondition) as refused:
-        await log_world.recovery().recover(OPERATOR)
+        await log_world.recovery().recover(OPERATOR, approvals=Given())
     assert refused.value.reason == "LEDGER_TILES_LOST"
     assert "entries 500 to 599" in refused.value.message
 
@@ -171,7 +209,7 @@ async def test_altered_tiles_are_not_believed(log_world: LogWorld) -> None:
     content[-10] = ord("0") if content[-10] != ord("0") else ord("1")
     bundle.write_bytes(bytes(content))
     with pytest.raises(DataLoss) as refused:
-        await log_world.recovery().recover(OPERATOR)
+        await log_world.recovery().recover(OPERATOR, approvals=Given())
     assert refused.value.reason == "LEDGER_TILES_ALTERED"
     assert len(await log_world.entries()) == 500
 
@@ -195,7 +233,7 @@ async def diverged(log_world: LogWorld) -> int:
 async def test_a_log_that_went_on_by_itself_is_not_mixed_with_the_signed_one(log_world: LogWorld) -> None:
     await diverged(log_world)
     with pytest.raises(FailedPrecondition) as refused:
-        await log_world.recovery().recover(OPERATOR)
+        await log_world.recovery().recover(OPERATOR, approvals=Given())
     assert (refused.value.reason, refused.value.metadata) == ("LEDGER_DIVERGED", {"index": "20"})
 
 
@@ -216,6 +254,7 @@ async def test_two_people_acknowledge_a_fork(log_world: LogWorld) -> None:
         "database_root": head.root.hex(),
     }
     assert approvals.consumed == [(approval_id, "ledger.acknowledge_fork", document)]
+    assert approvals.voided == 1
     assert acknowledged.origin == f"{former.origin}/2"
 
     for directory, place in zip((log_world.directory, log_world.copy), acknowledged.set_aside, strict=True):
@@ -266,7 +305,7 @@ async def test_a_database_from_before_the_acknowledgement_is_refused_and_recover
     await log_world.superuser("UPDATE ledger_log SET origin = $1", first)
     async with log_world.sequencing():
         assert (await log_world.head()).fork_index == 35
-    recovered = await log_world.recovery().recover(OPERATOR)
+    recovered = await log_world.recovery().recover(OPERATOR, approvals=Given())
     assert (recovered.origin, recovered.first_index, recovered.size) == (acknowledged.origin, 35, 40)
     async with log_world.sequencing():
         await log_world.until(41)

@@ -16,6 +16,7 @@ from intelgraph.operations.pace import Pace
 from intelgraph.operations.runner import AfterStep, Runner
 from intelgraph.operations.settings import OperationSettings
 from intelgraph.provenance.actor import Actor
+from intelgraph.provenance.entries import EntryReader
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.retention.progress import RetentionInput
 from intelgraph.retention.run import RetentionRun
@@ -38,7 +39,12 @@ class Runs:
     def __post_init__(self) -> None:
         world = self.world
         self.kind = RetentionRun(
-            world.database, world.keystore, world.keys, world.unsealer, batch_changes=self.batch_changes
+            world.database,
+            world.keystore,
+            world.keys,
+            world.unsealer,
+            EntryReader(world.database, world.unsealer, world.keystore),
+            batch_changes=self.batch_changes,
         )
         self.catalogue = Catalogue([self.kind])
         self.ledger = Ledger(world.keystore, world.keys)

@@ -95,6 +95,7 @@ async def test_the_owner_is_bound_too(database: Database, storage_settings: Stor
         "SELECT * FROM entity_change_log",
         "COPY entity_change_log TO STDOUT",
         "UPDATE entity_change_log SET op = 2",
+        "UPDATE entity_change_log SET recorded = recorded - interval '20 day'",
         "DELETE FROM entity_change_log",
         "TRUNCATE entity_change_log",
         "SELECT header FROM ledger_entry",

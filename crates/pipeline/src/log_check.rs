@@ -109,6 +109,8 @@ pub struct Anchor {
     pub size: u64,
     /// Root of the tree over them.
     pub root: Hash,
+    /// When the last of them was recorded, in microseconds since the Unix epoch: no leaf has it.
+    pub recorded_us: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -170,7 +172,7 @@ impl LogCheck {
                 progress.pass(&range?);
                 progress.hold(&self.anchors);
             }
-            progress.place(&row);
+            progress.place(&row, &self.anchors);
             let leaf = match opened_leaf(&row, &mut opener, catalogue, seed) {
                 Ok(leaf) => {
                     if leaf_of(&row) != Some(leaf) {
@@ -227,7 +229,7 @@ impl LogCheck {
 
 impl Progress {
     /// Looks at where a row stands.
-    fn place(&mut self, row: &Row<'_>) {
+    fn place(&mut self, row: &Row<'_>, anchors: &[Anchor]) {
         self.changes += 1;
         if row.seq <= self.seq {
             self.complete = false;
@@ -238,8 +240,30 @@ impl Progress {
         if self.recorded_us.is_some_and(|before| row.recorded_us <= before) {
             self.find(Fault::Recorded, row.seq, "it is not recorded after the change before it");
         }
+        self.hold_time(row, anchors);
         self.seq = self.seq.max(row.seq);
         self.recorded_us = Some(row.recorded_us);
+    }
+
+    /// Holds the time of recording against the anchors around it: it is after that of the one before, and not after
+    /// that of the one behind, which has the last of its changes' own. Changes in a row that do not fit are told once.
+    fn hold_time(&mut self, row: &Row<'_>, anchors: &[Anchor]) {
+        let (before, behind) = anchors.split_at(anchors.partition_point(|anchor| anchor.size < row.seq));
+        let too_early = before.last().is_some_and(|anchor| row.recorded_us <= anchor.recorded_us);
+        let too_late = behind.first().is_some_and(|anchor| row.recorded_us > anchor.recorded_us);
+        let other = |anchor: &Anchor| anchor.size == row.seq && row.recorded_us != anchor.recorded_us;
+        if !(too_early || too_late || behind.first().is_some_and(other)) {
+            return;
+        }
+        let message = "recorded at another time than the log's anchors in the ledger say";
+        match self.findings.last_mut() {
+            Some(last)
+                if last.fault == Fault::Anchor && last.last_seq + 1 == row.seq && last.message == message =>
+            {
+                last.last_seq = row.seq;
+            }
+            _ => self.find(Fault::Anchor, row.seq, message),
+        }
     }
 
     /// Passes over rows that retention removed.

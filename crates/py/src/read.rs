@@ -178,8 +178,11 @@ pub struct LogCheck {
 #[pymethods]
 impl LogCheck {
     #[new]
-    fn new(keystore: &Keystore, tenant_id: &[u8], anchors: Vec<(u64, [u8; 32])>) -> PyResult<Self> {
-        let anchors = anchors.into_iter().map(|(size, root)| core::Anchor { size, root }).collect();
+    fn new(keystore: &Keystore, tenant_id: &[u8], anchors: Vec<(u64, [u8; 32], i64)>) -> PyResult<Self> {
+        let anchors = anchors
+            .into_iter()
+            .map(|(size, root, recorded_us)| core::Anchor { size, root, recorded_us })
+            .collect();
         let check = Mutex::new(core::LogCheck::new(tenant(tenant_id)?, anchors));
         Ok(Self { keystore: Arc::clone(&keystore.0), check })
     }

@@ -170,6 +170,17 @@ class Approvals:
                 await self._expire(connection, approval)
         return len(over)
 
+    async def void_open(self, connection: "Connection", by: Actor) -> int:
+        """Has every approval of all tenants that is open or approved hold no more; how many there were. For whoever
+        brings a restored database back, in its transaction: what it shows as approved may have been used, denied or
+        withdrawn since the backup.
+        """
+        restored = await store.open_ones(connection)
+        for approval in restored:
+            await self._ledger.append_all(connection, entries.voided(approval, by))
+            await store.move(connection, approval, ApprovalState.WITHDRAWN, by=by.subject)
+        return len(restored)
+
     # -- reading ---------------------------------------------------------------------------------------
 
     async def get(self, tenant: "Tenant", approval_id: UUID) -> Approval:

@@ -2,7 +2,7 @@
 
 While the ledger is forked it takes no entry, and yet an approval is what lets it go on: a kind with
 `while_forked` can be asked for and approved then. Its entries are owed (`Approval.owed`), and are written all
-together when it is used, which ends the fork in the same transaction.
+together when it is used, which ends the fork in the same transaction, or voided by what ends it.
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from intelgraph.provenance.kinds.approvals import (
     ApprovalGiven,
     ApprovalRequested,
     ApprovalUsed,
+    ApprovalVoided,
     ApprovalWithdrawn,
 )
 from intelgraph.provenance.ledger import Act
@@ -95,14 +96,25 @@ def used(approval: Approval, by: Actor) -> list[Act]:
     facts = ApprovalUsed(
         approval_id=str(approval.approval_id), act=approval.kind, digest=approval.digest.hex()
     )
-    owed: list[Act] = []
-    if approval.owed:
-        said = [decision for decision in approval.decisions if decision.word == "approve"]
-        owed = [
-            requested(approval, None),
-            *(given(approval, each, n) for n, each in enumerate(said, start=1)),
-        ]
-    return [*owed, _act(approval, facts, by)]
+    return [*_owed(approval), _act(approval, facts, by)]
+
+
+def voided(approval: Approval, by: Actor) -> list[Act]:
+    """It was brought back by a restore, and holds no more; and all that is owed."""
+    facts = ApprovalVoided(
+        approval_id=str(approval.approval_id),
+        act=approval.kind,
+        digest=approval.digest.hex(),
+        was_approved=approval.state is ApprovalState.APPROVED,
+    )
+    return [*_owed(approval), _act(approval, facts, by)]
+
+
+def _owed(approval: Approval) -> list[Act]:
+    if not approval.owed:
+        return []
+    said = [decision for decision in approval.decisions if decision.word == "approve"]
+    return [requested(approval, None), *(given(approval, each, n) for n, each in enumerate(said, start=1))]
 
 
 def _act(approval: Approval, facts: "Facts", by: Actor) -> Act:

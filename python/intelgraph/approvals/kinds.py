@@ -190,6 +190,17 @@ def _acknowledge_fork(document: Document) -> Explanation:
     )
 
 
+def _erase_entry(document: Document) -> Explanation:
+    about = f"tenant {document['tenant_id']}" if document["tenant_id"] is not None else "platform"
+    return (
+        f"Header and payload of entry {document['index']} of the ledger, {document['entry_id']}, are erased for good.",
+        f"It is of the kind {document['kind']}, about the {about}.",
+        f"`intelgraph ledger show {document['index']}` shows all that goes.",
+        f"Its leaf stays, and every proof: {document['leaf']}",
+        f"The entry that says who erased it gives as the reason: {document['reason']}",
+    )
+
+
 def _manual_act(document: Document) -> Explanation:
     steps = document["steps"]
     numbered = enumerate(steps, start=1) if isinstance(steps, list) else ()
@@ -243,6 +254,22 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
             },
             explain=_acknowledge_fork,
             while_forked=True,
+        ),
+        ApprovalKind(
+            name="ledger.erase",
+            title="erase an entry of the ledger",
+            scope=Scope.PLATFORM,
+            quorum=1,
+            role="security-officer",
+            members={
+                "index": Member.NUMBER,
+                "entry_id": Member.TEXT,
+                "kind": Member.TEXT,
+                "tenant_id": Member.TEXT_OR_NULL,
+                "leaf": Member.TEXT,
+                "reason": Member.TEXT,
+            },
+            explain=_erase_entry,
         ),
         ApprovalKind(
             name="manual.act",

@@ -93,6 +93,13 @@ async def expired(connection: "Connection", limit: int) -> Sequence[Approval]:
     return [_approval(row, ()) for row in rows]
 
 
+async def open_ones(connection: "Connection") -> Sequence[Approval]:
+    """All approvals of all tenants that can still go on, with their decisions, locked."""
+    rows = await connection.fetch(_OPEN)
+    decided = [await connection.fetch(_DECISIONS_NOW, row["tenant_id"], row["approval_id"]) for row in rows]
+    return [_approval(row, _decisions(said)) for row, said in zip(rows, decided, strict=True)]
+
+
 async def decide(connection: "Connection", approval: Approval, decision: Decision) -> Approval:
     """Writes what a person said of an approval that is locked, and gives it with that."""
     signature = decision.signature
@@ -271,6 +278,11 @@ SELECT {_ROW} FROM approval
 WHERE state IN ('requested', 'approved') AND expires_at <= clock_timestamp()
 ORDER BY tenant_id, expires_at LIMIT $1
 FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608 (composed of constants of this module)
+
+_OPEN: Final = f"""
+SELECT {_ROW} FROM approval WHERE state IN ('requested', 'approved')
+ORDER BY tenant_id, expires_at, approval_id FOR NO KEY UPDATE
 """  # noqa: S608 (composed of constants of this module)
 
 _DECIDE: Final = f"""

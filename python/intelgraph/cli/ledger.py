@@ -6,18 +6,22 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
 
 import typer
 from rich.console import Console, Group
 from rich.text import Text
 
 from intelgraph.cli.confirmation import confirm
+from intelgraph.cli.approval_needed import says_what_to_ask_for
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.ledger_listing import PASSED_OVER, listing, listing_as_json, listing_view
 from intelgraph.cli.ledger_recover import recover
 from intelgraph.cli.ledger_verify import verify
 from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
 from intelgraph.cli.moments import parse_moment
+from intelgraph.cli.refusal import EXIT_BAD_INPUT
+from intelgraph.errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from intelgraph.client import LedgerProof
@@ -222,14 +226,24 @@ def erase(
     context: typer.Context,
     index: Index,
     reason: Annotated[str, typer.Option(help="Why; is an entry of the ledger for good.")],
+    approval: Annotated[
+        UUID | None, typer.Option(help="The approval of exactly this.", show_default=False)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Erase what an entry says. Its leaf and every proof stay, and that you erased it, and why, is an entry."""
+    """Erase what an entry says. Its leaf and every proof stay, and that you erased it, and why, is an entry.
+
+    Takes an approval: without one this says which, and how to ask for it. Only entries of kinds that nothing is held
+    against can be erased.
+    """
     called = invocation(context)
-    if not yes:
+    if approval is not None and not yes:
         confirm(called, f"Erase header and payload of entry {index} for good?")
-    with called.client("security-officer") as client:
-        entry = client.ledger.erase(index, reason)
+    with (
+        says_what_to_ask_for(called, ["ledger", "erase", str(index), "--reason", reason]),
+        called.client("security-officer") as client,
+    ):
+        entry = client.ledger.erase(index, reason, approval=approval)
     called.show(entry_as_json(entry), lambda: entry_table([entry]))
 
 

@@ -82,11 +82,15 @@ def _approval_id(given: str | None) -> UUID:
 
 
 async def _recover(settings: "Settings", dry_run: bool, show: "Bars") -> "Recovered":
-    from intelgraph.gateway.backing_up import ledger_at_hand, operator
+    from intelgraph.gateway.backing_up import ledger_at_hand, operator, platform_approvals
 
     async with ledger_at_hand(settings) as hand:
+        approvals = await platform_approvals(settings, hand)
         return await hand.recovery.recover(
-            operator(), dry_run=dry_run, progress=lambda done, total: show("entries", done, total)
+            operator(),
+            approvals=approvals,
+            dry_run=dry_run,
+            progress=lambda done, total: show("entries", done, total),
         )
 
 

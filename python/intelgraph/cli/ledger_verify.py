@@ -16,7 +16,7 @@ from intelgraph.cli.refusal import print_refusal
 
 if TYPE_CHECKING:
     from intelgraph.gateway.settings import Settings
-    from intelgraph.provenance.fsck import LedgerVerdict
+    from intelgraph.provenance.fsck.verdict import LedgerVerdict
     from intelgraph.temporal.verify import LogVerdict
 
 EXIT_FINDINGS = 1
@@ -71,7 +71,15 @@ def _facts(verdict: "LedgerVerdict") -> dict[str, Any]:
         "checkpoints": verdict.checkpoints,
         "files": verdict.files,
         "findings": [
-            {"reason": each.reason, "index": each.index, "file": each.file, "message": each.message}
+            {
+                "reason": each.reason,
+                "index": each.index,
+                "file": each.file,
+                "table": each.table,
+                "row": each.row,
+                "message": each.message,
+                "following": each.following,
+            }
             for each in verdict.findings
         ],
         "findings_omitted": verdict.omitted,
@@ -84,10 +92,12 @@ def _shown(verdict: "LedgerVerdict") -> RenderableType:
     root = Text(f"root {verdict.root.hex()}")
     if not verdict.findings:
         return Group(Text(counts), root, Text("as it was written", "green"))
-    found = Table("index", "file", "what was found", "reason")
+    found = Table("index", "file or row", "what was found", "reason")
     for each in verdict.findings:
         index = "" if each.index is None else f"{each.index}"
-        found.add_row(index, each.file or "", each.message, each.reason)
+        place = each.file or " ".join(part for part in (each.table, each.row) if part)
+        follows = f"; {each.following:,} more follow from it" if each.following else ""
+        found.add_row(index, place, each.message + follows, each.reason)
     more = [Text(f"and {verdict.omitted:,} more that are not shown")] if verdict.omitted else []
     count = len(verdict.findings) + verdict.omitted
     title = Text(f"{count:,} finding{'s' * (count > 1)}", "bold red")

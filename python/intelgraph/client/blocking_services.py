@@ -492,9 +492,13 @@ class Ledger:
         """Hands a witness's signature of a checkpoint in; gives the checkpoint with all signatures."""
         return self._portal.call(partial(self._inner.cosign, size, line, timeout=timeout))
 
-    def erase(self, index: int, reason: str, *, timeout: float | None = None) -> ledger.LedgerEntry:
+    def erase(
+        self, index: int, reason: str, *, approval: UUID | None = None, timeout: float | None = None
+    ) -> ledger.LedgerEntry:
         """Erases header and payload of an entry."""
-        return self._portal.call(partial(self._inner.erase, index, reason, timeout=timeout))
+        return self._portal.call(
+            partial(self._inner.erase, index, reason, approval=approval, timeout=timeout)
+        )
 
 
 class Operations:

@@ -16,6 +16,7 @@ from intelgraph.gateway.v1 import ledger_pb2, ledger_pb2_grpc
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     from intelgraph.client.calls import Caller
 
@@ -173,9 +174,14 @@ class Ledger:
         request = ledger_pb2.AddCosignatureRequest(size=size, line=line)
         return (await self._caller.call(self._stub.AddCosignature, request, timeout)).checkpoint
 
-    async def erase(self, index: int, reason: str, *, timeout: float | None = None) -> LedgerEntry:
-        """Erases header and payload of an entry; the proofs of it go on to hold."""
-        request = ledger_pb2.EraseEntryRequest(index=index, reason=reason)
+    async def erase(
+        self, index: int, reason: str, *, approval: UUID | None = None, timeout: float | None = None
+    ) -> LedgerEntry:
+        """Erases header and payload of an entry; the proofs of it go on to hold. Raises FailedPrecondition
+        APPROVAL_MISSING, which says the approval that it takes, where none is named.
+        """
+        approval_id = str(approval) if approval is not None else ""
+        request = ledger_pb2.EraseEntryRequest(index=index, reason=reason, approval_id=approval_id)
         return ledger_entry((await self._caller.call(self._stub.EraseEntry, request, timeout)).entry)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from intelgraph.contracts.compiling import compile_contract
+from intelgraph.contracts.intact import require_intact
 from intelgraph.contracts.precedence import precedence
 from intelgraph.errors import AlreadyExists, NotFound, PermissionDenied
 from intelgraph.provenance.kinds.spine import ContractPublished
@@ -63,7 +64,7 @@ class ContractRegistry:
         """Publishes a contract; the second value is False if the very same document was published already.
 
         Raises InvalidArgument CONTRACT_INVALID, PermissionDenied TENANT_MISMATCH, and AlreadyExists
-        CONTRACT_VERSION_PUBLISHED.
+        CONTRACT_VERSION_PUBLISHED; DataLoss CONTRACT_ALTERED.
         """
         contract = compile_contract(document)
         if contract.tenant != tenant.name:
@@ -101,7 +102,9 @@ class ContractRegistry:
         return published, created is not None
 
     async def get(self, tenant: "Tenant", dataset: str, version: str = "") -> PublishedContract:
-        """The contract of that version, or the newest. Raises NotFound CONTRACT_NOT_FOUND."""
+        """The contract of that version, or the newest. Raises NotFound CONTRACT_NOT_FOUND, and DataLoss
+        CONTRACT_ALTERED.
+        """
         async with self._database.read(tenant.tenant_id) as connection:
             return await _found(connection, tenant.tenant_id, dataset, version)
 
@@ -196,4 +199,5 @@ async def _found(connection: "Connection", tenant_id: UUID, dataset: str, versio
             f"there is no version {version} of that contract" if version else "the dataset has no contract",
             fix="publish one with `intelgraph contract put`; `intelgraph contract list` shows what there is",
         )
+    require_intact(row["document"], row["digest"], dataset, row["version"])
     return PublishedContract(**row)

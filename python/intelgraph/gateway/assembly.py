@@ -120,7 +120,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                         _approval_service(
                             database, core.ledger, approvals, waiting, ShareReach(flags, tenants)
                         ),
-                        _ledger_service(settings, database, core, directory, tenants),
+                        _ledger_service(settings, database, core, directory, approvals, tenants),
                         *operation_services,
                         _policy_service(policy),
                     ],
@@ -175,6 +175,7 @@ def _ledger_service(
     database: Database,
     core: "_Core",
     directory: LogDirectory,
+    approvals: Approvals,
     tenants: TenantRegistry,
 ) -> Service:
     service = LedgerService(
@@ -184,6 +185,7 @@ def _ledger_service(
             EntryReader(database, Unsealer(core.keys), core.keystore),
             Prover(database, directory, core.signer),
             Witnesses(database, settings.ledger.witnesses),
+            approvals,
             tenants,
         )
     )

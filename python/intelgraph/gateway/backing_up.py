@@ -100,13 +100,17 @@ async def backup_taker(settings: "Settings") -> AsyncIterator[BackupTaker]:
 
 
 async def enter_restored(settings: "Settings", facts: BackupRestored) -> str | None:
-    """Enters in the ledger what was restored; why not, where that cannot be: a key that was not in the backup, say."""
+    """Enters in the ledger what was restored, and has the approvals that it brought back hold no more; why not, where
+    that cannot be: a key that was not in the backup, say.
+    """
     try:
         async with ledger_at_hand(settings) as hand:
             await hand.ledger.ready()
+            approvals = await platform_approvals(settings, hand)
             async with hand.database.write() as connection:
                 subject = f"backup:{facts.digest}"
                 await hand.ledger.append(connection, facts, subject=subject, by=operator(), tenant=None)
+                await approvals.void_open(connection, operator())
     except IntelGraphError as error:
         return error.reason
     return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from intelgraph.errors import InvalidArgument, NotFound, PermissionDenied
+from intelgraph.gateway.approval_ids import approval_id_of
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import ledger_pb2, ledger_pb2_grpc
@@ -19,6 +20,7 @@ from intelgraph.provenance.kinds import KIND_NAMES
 if TYPE_CHECKING:
     import grpc
 
+    from intelgraph.approvals.approvals import Approvals
     from intelgraph.provenance.ledger import Ledger
     from intelgraph.provenance.proofs import Prover
     from intelgraph.provenance.witnesses import Witnesses
@@ -47,6 +49,7 @@ class LedgerParts:
     reader: EntryReader
     prover: "Prover"
     witnesses: "Witnesses"
+    approvals: "Approvals"
     tenants: "TenantRegistry"
 
 
@@ -132,7 +135,16 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
         self, request: ledger_pb2.EraseEntryRequest, context: "Context"
     ) -> ledger_pb2.EraseEntryResponse:
         identity = current_identity.get()
-        await erase(self._parts.database, self._parts.ledger, request.index, request.reason, identity.actor)
+        await erase(
+            self._parts.database,
+            self._parts.ledger,
+            self._parts.reader,
+            self._parts.approvals,
+            index=request.index,
+            reason=request.reason,
+            approval_id=approval_id_of(request.approval_id),
+            by=identity.actor,
+        )
         entry = await self._parts.reader.get(_reader(identity), request.index)
         return ledger_pb2.EraseEntryResponse(entry=_message(entry))
 

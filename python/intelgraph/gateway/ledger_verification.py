@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from intelgraph.keys.checking import CheckingUnsealer
 from intelgraph.keys.checkpoint_key import KeyringCheckpointKey
 from intelgraph.keys.providers import open_provider
 from intelgraph.keys.service import KeyService, keystore_of
-from intelgraph.keys.unsealing import Unsealer
 from intelgraph.provenance.checkpoints import CheckpointSigner
-from intelgraph.provenance.fsck import LedgerCheck, LedgerParts
+from intelgraph.provenance.fsck.check import LedgerCheck
+from intelgraph.provenance.fsck.parts import LedgerParts
 from intelgraph.provenance.log_directory import LogDirectory
 from intelgraph.storage.attach import attached
 from intelgraph.storage.database import Database
@@ -34,7 +35,7 @@ async def ledger_check(settings: "Settings") -> AsyncIterator[LedgerCheck]:
                 yield LedgerCheck(
                     LedgerParts(
                         database,
-                        Unsealer(keys),
+                        CheckingUnsealer(keys, keystore),
                         keystore,
                         LogDirectory(settings.ledger.directory_in(settings.data_dir)),
                         [LogDirectory(each) for each in settings.ledger.checkpoint_copies],

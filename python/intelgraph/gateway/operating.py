@@ -16,6 +16,7 @@ from intelgraph.operations.operations import Operations
 from intelgraph.operations.pace import Pace
 from intelgraph.operations.runner import Runner
 from intelgraph.operations.settings import OperationSettings
+from intelgraph.provenance.entries import EntryReader
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.retention.run import RetentionRun
 from intelgraph.storage.database import Database
@@ -32,7 +33,9 @@ async def operating(
     ledger: Ledger,
 ) -> AsyncIterator[list[Service]]:
     """The services, and a runner for as long as the block runs; what it is at then is handed back."""
-    retention = RetentionRun(database, keystore, keys, Unsealer(keys))
+    unsealer = Unsealer(keys)
+    entries = EntryReader(database, unsealer, keystore)
+    retention = RetentionRun(database, keystore, keys, unsealer, entries)
     catalogue = Catalogue([retention])
     runner = Runner(database, catalogue, tenants, ledger, settings, Pace(RECENT_COMMITS))
     operations = Operations(database, catalogue, ledger, on_start=runner.wake)

@@ -57,19 +57,41 @@ RETURNING tenant_id
 """
 
 
-async def anchors_of(reader: "EntryReader", tenant_id: UUID) -> Sequence[tuple[int, bytes]]:
-    """Sizes that the tenant's log had, and its root at each, as the ledger has them. Raises as `EntryReader.page`."""
+async def anchors_of(reader: "EntryReader", tenant_id: UUID) -> Sequence[tuple[int, bytes, int]]:
+    """Sizes that the tenant's log had, its root at each, and when its last change was recorded (microseconds since the
+    Unix epoch), as the ledger has them. Raises as `EntryReader.page`.
+    """
     wanted = EntryFilter(kinds=(LogAnchored.NUMBER,), about=tenant_id)
-    found: list[tuple[int, bytes]] = []
+    found: list[tuple[int, bytes, int]] = []
     before: int | None = None
     while True:
         entries, before = await reader.page(PLATFORM.tenant_id, wanted, before, _PAGE)
         for entry in entries:
             said = json.loads(entry.payload) if entry.payload else None
             if said is not None:
-                found.append((said["size"], bytes.fromhex(said["root"])))
+                found.append((said["size"], bytes.fromhex(said["root"]), said["recorded_us"]))
         if before is None:
             return found
+
+
+async def recorded_by(reader: "EntryReader", tenant_id: UUID, seq: int) -> int | None:
+    """When the tenant's last change up to `seq` that is the end of an anchor was recorded, by the ledger: no change
+    after it was recorded earlier. In microseconds since the Unix epoch; None without an anchor. Anchors grow with
+    their index, so that some thirty looks find it. Raises as `EntryReader.page`.
+    """
+    wanted = EntryFilter(kinds=(LogAnchored.NUMBER,), about=tenant_id)
+    recorded_us: int | None = None
+    first, end = 0, await reader.size()
+    while first < end:
+        middle = (first + end + 1) // 2
+        entries, _ = await reader.page(PLATFORM.tenant_id, wanted, middle, 1)
+        if not entries or entries[0].index < first:
+            first = middle
+        elif (said := json.loads(entries[0].payload))["size"] <= seq:
+            first, recorded_us = middle, said["recorded_us"]
+        else:
+            end = entries[0].index
+    return recorded_us
 
 
 class _Named:

@@ -16,3 +16,5 @@ class Facts:
     """Its name, `area.what_happened`. Part of what is committed to: it never changes."""
     NUMBER: ClassVar[int]
     """What stands for it in the database. Never given twice."""
+    ERASABLE: ClassVar[bool] = False
+    """Whether an entry of it may be erased: it may name a person, and nothing is held against what it says."""

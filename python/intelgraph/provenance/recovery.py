@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from intelgraph._core import OutboxReplay, TileWriter
@@ -29,6 +29,7 @@ from intelgraph.provenance.sequencer import LOCK
 if TYPE_CHECKING:
     from intelgraph.provenance.actor import Actor
     from intelgraph.provenance.checkpoints import Checkpoint, CheckpointSigner
+    from intelgraph.provenance.consents import PlatformConsents
     from intelgraph.provenance.ledger import Ledger
     from intelgraph.provenance.log_directory import LogDirectory
     from intelgraph.storage.connection import Connection
@@ -42,22 +43,6 @@ LOCK_PATIENCE_SECONDS: Final = 15.0
 """A gateway whose ledger is forked takes the lock for a moment, again and again."""
 _PAGE_BUNDLES: Final = 256
 _POLL_SECONDS: Final = 0.1
-
-
-class ForkApprovals(Protocol):
-    """The one mechanism of approvals, as far as this needs it."""
-
-    async def consume(
-        self,
-        connection: "Connection",
-        *,
-        approval_id: UUID | None,
-        kind: str,
-        tenant: None,
-        document: Mapping[str, object],
-        by: "Actor",
-    ) -> object:
-        """Uses the approval up. Raises FailedPrecondition with a reason that begins with APPROVAL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +117,15 @@ class Recovery:
             return await self._standing(connection)
 
     async def recover(
-        self, by: "Actor", *, dry_run: bool = False, progress: Progress = lambda *_: None
+        self,
+        by: "Actor",
+        *,
+        approvals: "PlatformConsents",
+        dry_run: bool = False,
+        progress: Progress = lambda *_: None,
     ) -> Recovered:
-        """Replays from the tiles what the database lacks, and has the ledger take entries again.
+        """Replays from the tiles what the database lacks, and has the ledger take entries again. Approvals of the
+        restored database hold no more: they may have been used, denied or withdrawn since the backup.
 
         Raises FailedPrecondition LEDGER_NOT_FORKED, LEDGER_DIVERGED or LEDGER_TILES_LOST, DataLoss
         LEDGER_TILES_ALTERED or LEDGER_ENTRIES_DAMAGED, Unavailable LEDGER_BUSY, and as `Ledger.append`.
@@ -149,12 +140,13 @@ class Recovery:
                 edge = await self._replayed(standing, None, progress)
                 return Recovered(standing.signed.origin, standing.head.size, edge.size, edge.root, 0)
             async with connection.transaction():
-                return await self._recover(connection, standing, by, progress)
+                return await self._recover(connection, standing, by, approvals, progress)
 
     async def acknowledge(
-        self, by: "Actor", *, approval_id: UUID | None, reason: str, approvals: ForkApprovals
+        self, by: "Actor", *, approval_id: UUID | None, reason: str, approvals: "PlatformConsents"
     ) -> Acknowledged:
-        """Gives the signed log up on two people's word: the database's goes on under the next name.
+        """Gives the signed log up on two people's word: the database's goes on under the next name. Other approvals
+        hold no more, as `recover` says.
 
         Raises FailedPrecondition LEDGER_NOT_FORKED, DataLoss LEDGER_ENTRIES_DAMAGED, Unavailable LEDGER_BUSY, and as
         `Approvals.consume` and `Ledger.append`.
@@ -187,13 +179,19 @@ class Recovery:
                 await self._ledger.append(
                     connection, facts, subject=f"ledger:{after.origin}", by=by, tenant=None
                 )
+                await approvals.void_open(connection, by)
             # Whoever comes next would do the same, should this end here.
             moved = await asyncio.to_thread(self._set_aside, signed)
             await self._continuity.set_former_aside(after.origin)
             return Acknowledged(standing, after.origin, moved)
 
     async def _recover(
-        self, connection: "Connection", standing: Standing, by: "Actor", progress: Progress
+        self,
+        connection: "Connection",
+        standing: Standing,
+        by: "Actor",
+        approvals: "PlatformConsents",
+        progress: Progress,
     ) -> Recovered:
         head, signed = standing.head, standing.signed
         replay = OutboxReplay(await log_rows.outbox(connection))
@@ -213,6 +211,7 @@ class Recovery:
         await log_rows.store_checkpoint(connection, signed)
         facts = LedgerRecovered(head.size, edge.size, replay.found)
         await self._ledger.append(connection, facts, subject=f"ledger:{signed.origin}", by=by, tenant=None)
+        await approvals.void_open(connection, by)
         return Recovered(signed.origin, head.size, edge.size, edge.root, replay.found)
 
     async def _replayed(

@@ -15,8 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from intelgraph._core import Keystore, anchors, keys_of_chains
-from intelgraph.errors import Aborted
+from intelgraph.contracts.intact import altered
+from intelgraph.errors import Aborted, FailedPrecondition
 from intelgraph.operations.kind import Kind, Progress, Step, Work
+from intelgraph.provenance.anchors import recorded_by
 from intelgraph.provenance.kinds.operations import RetentionRun as RetentionRunEntry
 from intelgraph.provenance.ledger import Act
 from intelgraph.retention.progress import DatasetRun, RetentionInput, RetentionMemory, to_us
@@ -25,6 +27,7 @@ from intelgraph.storage import change_log, retention
 if TYPE_CHECKING:
     from intelgraph.keys.service import KeyService
     from intelgraph.keys.unsealing import Unsealer
+    from intelgraph.provenance.entries import EntryReader
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
 
@@ -53,6 +56,7 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
         keystore: Keystore,
         keys: "KeyService",
         unsealer: "Unsealer",
+        entries: "EntryReader",
         *,
         batch_changes: int = BATCH_CHANGES,
     ) -> None:
@@ -60,6 +64,7 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
         self._keystore = keystore
         self._keys = keys
         self._unsealer = unsealer
+        self._entries = entries
         self._batch_changes = batch_changes
 
     def begin(self, given: RetentionInput) -> RetentionMemory:
@@ -73,6 +78,7 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
             case "list":
                 return Step("list", lambda connection: self._list(connection, work))
             case "count":
+                await self._hold_against_anchors(work)
                 return Step("count", lambda connection: self._count(connection, work))
             case "remove":
                 return await self._removal(work)
@@ -118,6 +124,8 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
         last = (await change_log.lock_clock(connection, tenant_id)).seq
         datasets = []
         for each in await retention.classes(connection, tenant_id, work.input.datasets):
+            if not each.intact:
+                raise altered(each.name, each.version)
             first_after = await retention.gone_through(connection, tenant_id, each.dataset_id)
             until = last if each.cut is None else await retention.last_before(connection, tenant_id, each.cut)
             cut_us = None if each.cut is None else to_us(each.cut)
@@ -125,6 +133,23 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
                 DatasetRun(each.dataset_id, each.name, each.retention, cut_us, first_after, until)
             )
         return _first_of("count", RetentionMemory(datasets=tuple(datasets)))
+
+    async def _hold_against_anchors(self, work: _Work) -> None:
+        """When a dataset is begun: the last anchor among what is to go was of before the cut. Times of recording are in
+        no leaf, so that whoever shifts them would have data removed as if it were due.
+        """
+        memory, current = work.memory, work.memory.current
+        if current.cut_us is None or memory.after != current.first_after:
+            return
+        recorded_us = await recorded_by(self._entries, work.tenant.tenant_id, current.until)
+        if recorded_us is not None and recorded_us >= current.cut_us:
+            raise FailedPrecondition(
+                "RETENTION_ANCHOR_DIFFERS",
+                f"changes up to {current.until} say that they were recorded before the cut, and the ledger says that"
+                " some of them were recorded after it",
+                fix="nothing was removed; `intelgraph log verify` names what was altered, restore that first",
+                metadata={"dataset": current.dataset, "seq": str(current.until)},
+            )
 
     async def _count(self, connection: "Connection", work: _Work) -> RetentionMemory:
         memory, current, tenant_id = work.memory, work.memory.current, work.tenant.tenant_id

@@ -36,14 +36,20 @@ class DatasetClass:
     retention: str
     cut: datetime | None
     """What was recorded before is to go; None while it is held."""
+    version: str
+    """Of the newest contract."""
+    intact: bool
+    """Whether its document is what its digest says; where it is not, nothing goes."""
 
 
 _CLASSES: Final = """
 SELECT dataset.dataset_id, dataset.name, newest.retention,
-  retention_cut(dataset.tenant_id, dataset.dataset_id) AS cut
+  retention_cut(dataset.tenant_id, dataset.dataset_id) AS cut, newest.version, newest.intact
 FROM dataset
 CROSS JOIN LATERAL (
-  SELECT convert_from(document, 'UTF8')::json ->> 'retention' AS retention FROM contract
+  SELECT convert_from(document, 'UTF8')::json ->> 'retention' AS retention, version,
+    digest = sha256(document) AS intact
+  FROM contract
   WHERE contract.tenant_id = $1 AND contract.dataset_id = dataset.dataset_id
   ORDER BY precedence DESC LIMIT 1
 ) AS newest

@@ -70,12 +70,13 @@ class LogVerifier:
         self,
         tenant: "Tenant",
         progress: Callable[[int, int], None] = lambda done, last: None,
-        anchors: Sequence[tuple[int, bytes]] = (),
+        anchors: Sequence[tuple[int, bytes, int]] = (),
     ) -> LogVerdict:
         """Checks the whole log. `progress` is told the last change that was checked, and the last there is.
 
-        `anchors` are sizes that the log had by the ledger, and its root at each: what was changed since, with all that
-        stands in the database changed to fit, no longer fits those.
+        `anchors` are sizes that the log had by the ledger, its root at each, and when the last change was recorded
+        (microseconds since the Unix epoch): what was changed since, with all that stands in the database changed to
+        fit, no longer fits those.
 
         Raises as `KeyService.authorise`, and Internal CLOCK_MISSING: what is wrong with the log itself is a
         finding.

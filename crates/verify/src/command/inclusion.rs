@@ -50,7 +50,7 @@ struct Entry {
 pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
     let keys = arguments.keys.read()?;
     let mut report = Report::new("inclusion");
-    let leaf = arguments.entry.leaf_hash(&mut report)?;
+    let (leaf, shown) = arguments.entry.leaf_hash(&mut report)?;
     let bytes = read_input(&arguments.proof)?;
     let name = arguments.proof.display().to_string();
 
@@ -62,6 +62,9 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
         }
     };
     report.fact("index", file.index);
+    if let Some((shown, told_in)) = shown {
+        shown.hold(file.index, &told_in, &mut report);
+    }
     let Some(checkpoint) = keys.open(&file.checkpoint, &name, &mut report) else { return Ok(report) };
     report.checkpoint(&checkpoint);
     match verify_inclusion(file.index, checkpoint.size, &leaf, &file.proof, &checkpoint.root) {
@@ -74,19 +77,22 @@ pub fn run(arguments: &Arguments) -> Result<Report, Unusable> {
 }
 
 impl Entry {
-    fn leaf_hash(&self, report: &mut Report) -> Result<Hash, Unusable> {
+    /// The leaf hash, and the entry that is told with the file that tells it.
+    fn leaf_hash(&self, report: &mut Report) -> Result<(Hash, Option<(ShownEntry, String)>), Unusable> {
         if let Some(path) = &self.shown {
             let file = path.display().to_string();
             let shown = ShownEntry::parse(&read_input(path)?).map_err(|error| {
                 Unusable(format!("{file} is no entry as `ledger show` tells it: {error}"))
             })?;
-            return Ok(hash_leaf(&shown.leaf(&file, report)));
+            let leaf = hash_leaf(&shown.leaf(&file, report));
+            return Ok((leaf, Some((shown, file))));
         }
         if let Some(path) = &self.entry {
-            return Ok(hash_leaf(&read_input(path)?));
+            return Ok((hash_leaf(&read_input(path)?), None));
         }
         let digits = self.leaf_hash.as_deref().unwrap_or_default();
         let hash = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        hash.ok_or_else(|| Unusable("--leaf-hash has 64 hexadecimal digits".to_owned()))
+        hash.map(|hash| (hash, None))
+            .ok_or_else(|| Unusable("--leaf-hash has 64 hexadecimal digits".to_owned()))
     }
 }

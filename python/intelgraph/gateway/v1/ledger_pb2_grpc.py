@@ -133,7 +133,8 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EraseEntry(self, request, context):
-        """Erases header and payload of an entry. Its leaf and every proof stay; who erased it, and why, is an entry too.
+        """Erases header and payload of an entry of a kind that may be. Its leaf and every proof stay; who erased it, and why,
+        is an entry too. Takes an approval of the kind ledger.erase; without one APPROVAL_MISSING says which.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

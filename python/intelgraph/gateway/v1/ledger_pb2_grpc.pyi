@@ -50,7 +50,9 @@ class LedgerServiceStub:
     AddCosignature: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.AddCosignatureRequest, _ledger_pb2.AddCosignatureResponse]
     """Takes a witness's signature of a checkpoint (C2SP tlog-cosignature)."""
     EraseEntry: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.EraseEntryRequest, _ledger_pb2.EraseEntryResponse]
-    """Erases header and payload of an entry. Its leaf and every proof stay; who erased it, and why, is an entry too."""
+    """Erases header and payload of an entry of a kind that may be. Its leaf and every proof stay; who erased it, and why,
+    is an entry too. Takes an approval of the kind ledger.erase; without one APPROVAL_MISSING says which.
+    """
 
 @_typing.type_check_only
 class LedgerServiceAsyncStub(LedgerServiceStub):
@@ -74,7 +76,9 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     AddCosignature: _aio.UnaryUnaryMultiCallable[_ledger_pb2.AddCosignatureRequest, _ledger_pb2.AddCosignatureResponse]  # type: ignore[assignment]
     """Takes a witness's signature of a checkpoint (C2SP tlog-cosignature)."""
     EraseEntry: _aio.UnaryUnaryMultiCallable[_ledger_pb2.EraseEntryRequest, _ledger_pb2.EraseEntryResponse]  # type: ignore[assignment]
-    """Erases header and payload of an entry. Its leaf and every proof stay; who erased it, and why, is an entry too."""
+    """Erases header and payload of an entry of a kind that may be. Its leaf and every proof stay; who erased it, and why,
+    is an entry too. Takes an approval of the kind ledger.erase; without one APPROVAL_MISSING says which.
+    """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads entries and proofs. A tenant sees its own entries, the platform tenant those of all; proofs and checkpoints are
@@ -143,6 +147,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.EraseEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.EraseEntryResponse, _abc.Awaitable[_ledger_pb2.EraseEntryResponse]]:
-        """Erases header and payload of an entry. Its leaf and every proof stay; who erased it, and why, is an entry too."""
+        """Erases header and payload of an entry of a kind that may be. Its leaf and every proof stay; who erased it, and why,
+        is an entry too. Takes an approval of the kind ledger.erase; without one APPROVAL_MISSING says which.
+        """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -95,6 +95,18 @@ class ApprovalUsed(Facts):
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalVoided(Facts):
+    """The database was restored, and an approval that it brought back holds no more."""
+
+    KIND: ClassVar[str] = "approval.voided"
+    NUMBER: ClassVar[int] = 78
+    approval_id: str
+    act: str
+    digest: str
+    was_approved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ApproverKeyRegistered(Facts):
     """A person signs with this key from now on."""
 

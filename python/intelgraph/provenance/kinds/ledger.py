@@ -18,6 +18,8 @@ class EntryErased(Facts):
     about_tenant: str | None
     """Id of the tenant that the entry was about; None for the platform's own."""
     reason: str
+    approval_id: str
+    """The approval that was used up for it."""
 
 
 @dataclass(frozen=True, slots=True)

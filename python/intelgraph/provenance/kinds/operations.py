@@ -12,6 +12,7 @@ class OperationStarted(Facts):
 
     KIND: ClassVar[str] = "operation.started"
     NUMBER: ClassVar[int] = 90
+    ERASABLE: ClassVar[bool] = True
     operation: str
     operation_id: str
     input: str
@@ -24,6 +25,7 @@ class OperationFinished(Facts):
 
     KIND: ClassVar[str] = "operation.finished"
     NUMBER: ClassVar[int] = 91
+    ERASABLE: ClassVar[bool] = True
     operation: str
     operation_id: str
     state: str
@@ -43,6 +45,7 @@ class OperationCancelled(Facts):
 
     KIND: ClassVar[str] = "operation.cancelled"
     NUMBER: ClassVar[int] = 92
+    ERASABLE: ClassVar[bool] = True
     operation: str
     operation_id: str
     steps: int

@@ -57,6 +57,7 @@ class QuarantineOpened(Facts):
 
     KIND: ClassVar[str] = "quarantine.opened"
     NUMBER: ClassVar[int] = 14
+    ERASABLE: ClassVar[bool] = True
     dataset: str
     quarantine_id: str
     with_records: bool
@@ -81,6 +82,7 @@ class TokenMinted(Facts):
 
     KIND: ClassVar[str] = "token.minted"
     NUMBER: ClassVar[int] = 16
+    ERASABLE: ClassVar[bool] = True
     token_id: str
     holder: str
     roles: tuple[str, ...]
