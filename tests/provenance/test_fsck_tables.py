@@ -121,7 +121,7 @@ async def do_everything(world: World) -> None:
     await approvals.request(tenant, replace(wanted, lifetime=timedelta(seconds=1)), ALICE)
     await asyncio.sleep(1.1)
     assert await approvals.expire() == 1
-    keys = ApproverKeys(world.database, world.ledger)
+    keys = ApproverKeys(world.database, world.ledger, approvals)
     for revoked in (False, True):
         key = await register(keys, tenant)
         if revoked:

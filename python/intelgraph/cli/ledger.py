@@ -12,16 +12,14 @@ import typer
 from rich.console import Console, Group
 from rich.text import Text
 
-from intelgraph.cli.confirmation import confirm
 from intelgraph.cli.approval_needed import says_what_to_ask_for
+from intelgraph.cli.confirmation import confirm
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.ledger_listing import PASSED_OVER, listing, listing_as_json, listing_view
 from intelgraph.cli.ledger_recover import recover
 from intelgraph.cli.ledger_verify import verify
 from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
 from intelgraph.cli.moments import parse_moment
-from intelgraph.cli.refusal import EXIT_BAD_INPUT
-from intelgraph.errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from intelgraph.client import LedgerProof
