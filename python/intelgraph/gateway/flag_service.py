@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from uuid import UUID
 
 from intelgraph.errors import InvalidArgument, PermissionDenied
 from intelgraph.flags.changes import FlagChange, ShareChange, TenantChange
 from intelgraph.flags.registry import FlagRegistry
 from intelgraph.flags.snapshot import Reason
 from intelgraph.flags.table import FLAGS, FlagKind, flag_of
+from intelgraph.gateway.approval_id import approval_id_if_given
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import flag_pb2, flag_pb2_grpc
@@ -72,7 +72,7 @@ class FlagService(flag_pb2_grpc.FlagServiceServicer):
             change = ShareChange.of(kind, request.value, request.share, until)
         else:
             change = TenantChange.of(kind, identity.tenant, request.value, until)
-        changed = await self._flags.change(change, _approval(request.approval_id), identity.actor)
+        changed = await self._flags.change(change, approval_id_if_given(request.approval_id), identity.actor)
         return flag_pb2.SetFlagResponse(
             value=self._value(kind, identity.tenant), flag=self._share(kind), changed=changed
         )
@@ -121,19 +121,6 @@ def _require_platform(identity: Identity) -> None:
             fix="call with an identity of the tenant in the gateway's setting platform_tenant, or set the flag for your"
             " own tenant, without a share",
         )
-
-
-def _approval(text: str) -> UUID | None:
-    if not text:
-        return None
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidArgument(
-            "APPROVAL_ID_INVALID",
-            "the approval's id is not a UUID",
-            fix="copy it from `intelgraph approvals list`",
-        ) from None
 
 
 def _moment(unix_us: int) -> datetime:
