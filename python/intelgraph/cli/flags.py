@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console, Group
-from rich.markup import escape
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from intelgraph.cli.invocation import Invocation, invocation
+from intelgraph.cli.approval_needed import names_approval, say_what_to_ask_for
+from intelgraph.cli.invocation import invocation
 from intelgraph.cli.moments import format_moment, parse_moment
 from intelgraph.cli.refusal import EXIT_BAD_INPUT
 from intelgraph.errors import FailedPrecondition
@@ -109,57 +107,21 @@ def set_(
         try:
             done = client.flags.set(flag, value, share=share, until=until, approval=approval)
         except FailedPrecondition as error:
-            if error.reason != "APPROVAL_MISSING" or "document" not in error.metadata:
+            if not names_approval(error):
                 raise
-            _say_what_to_ask_for(error, called, _again(called, flag, value, share, until))
+            say_what_to_ask_for(error, called, _again(flag, value, share, until))
             raise typer.Exit(EXIT_BAD_INPUT) from error
     shown = _flag_as_json(done.flag) | {"tenant": _value_as_json(done.value), "changed": done.changed}
     called.show(shown, lambda: _for_people(done.flag, done.value))
 
 
-def _say_what_to_ask_for(error: FailedPrecondition, called: Invocation, again: str) -> None:
-    """The refusal, and the two lines that lead on: each whole, to be pasted."""
-    request = " ".join(
-        [
-            "intelgraph",
-            *_for_tenant(called),
-            "approvals request",
-            error.metadata["kind"],
-            *(["--platform"] if error.metadata.get("platform") == "true" else []),
-            "--reason WHY --document",
-            shlex.quote(error.metadata["document"]),
-        ]
-    )
-    if called.json:
-        facts = {
-            "reason": error.reason,
-            "message": error.message,
-            "fix": error.fix,
-            "metadata": error.metadata,
-            "request": request,
-            "then": again,
-        }
-        typer.echo(json.dumps({"error": facts}, ensure_ascii=False), err=True)
-        return
-    console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]{error.reason}[/] {escape(error.message)}")
-    console.print("[bold]ask for it[/]")
-    typer.echo(f"  {request}", err=True)
-    console.print("[bold]and once it is approved[/]")
-    typer.echo(f"  {again}", err=True)
-
-
-def _again(called: Invocation, flag: str, value: str, share: int | None, until: int | None) -> str:
-    words = ["intelgraph", *_for_tenant(called), "flags", "set", flag, value]
+def _again(flag: str, value: str, share: int | None, until: int | None) -> list[str]:
+    words = ["flags", "set", flag, value]
     if share is not None:
         words += ["--share", str(share)]
     if until is not None:
         words += ["--until", format_moment(until)]
-    return f"{shlex.join(words)} --approval ID"
-
-
-def _for_tenant(called: Invocation) -> list[str]:
-    return [] if called.tenant == "local" else ["--tenant", called.tenant]
+    return words
 
 
 def _value_as_json(value: FlagValue) -> dict[str, Any]:
