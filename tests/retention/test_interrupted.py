@@ -148,7 +148,7 @@ async def test_a_hold_that_is_published_during_a_run_stops_it(world: World, smal
     operation = await small.start(tenant)
     await die_at(small, seen.index("remove.committed") + 1)
     held = contract(tenant.name, version="2.0.0").replace(b"short-30d", b"legal-hold")
-    await world.contracts.upsert(tenant, held, by=ALICE)
+    await world.publisher.publish(tenant, held, by=ALICE)
     await small.as_owner(tenant, "UPDATE operation SET lease_until = '-infinity' WHERE tenant_id = $1")
     await small.hold_all(small.runner())
     counts = small.by_dataset(await small.ended(tenant, operation.operation_id))["stations"]

@@ -131,6 +131,17 @@ def _flag_change(document: Document) -> Explanation:
     )
 
 
+def _shorten_retention(document: Document) -> Explanation:
+    dataset, before = document["dataset"], document["before"]
+    lifts = f" The legal hold on {dataset} is lifted." if before == "legal-hold" else ""
+    return (
+        f"Version {document['version']} of the contract of {dataset} is published (SHA-256 {document['digest']}).",
+        f"All of {dataset} is kept as {document['after']} from then on, and no longer as {before}.{lifts}",
+        f"The next run of retention removes at most {document['due_changes']} changes for good,",
+        f"and at most {document['due_quarantined']} records in quarantine.",
+    )
+
+
 def _acknowledge_fork(document: Document) -> Explanation:
     return (
         f"The database was restored: from index {document['index']} its ledger is not {document['origin']}.",
@@ -166,6 +177,23 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
                 "share_percent": Member.NUMBER_OR_NULL,
             },
             explain=_flag_change,
+        ),
+        ApprovalKind(
+            name="contract.shorten_retention",
+            title="lift a legal hold, or keep a dataset for less long",
+            scope=Scope.TENANT,
+            quorum=1,
+            role="security-officer",
+            members={
+                "dataset": Member.TEXT,
+                "version": Member.TEXT,
+                "digest": Member.TEXT,
+                "before": Member.TEXT,
+                "after": Member.TEXT,
+                "due_changes": Member.NUMBER,
+                "due_quarantined": Member.NUMBER,
+            },
+            explain=_shorten_retention,
         ),
         ApprovalKind(
             name="ledger.acknowledge_fork",

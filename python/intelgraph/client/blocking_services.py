@@ -135,9 +135,15 @@ class Contracts:
         self._portal = portal
         self._inner = inner
 
-    def put(self, document: bytes, *, timeout: float | None = None) -> contracts.Published:
+    def put(
+        self, document: bytes, *, approval: UUID | None = None, timeout: float | None = None
+    ) -> contracts.Published:
         """Publishes a contract document (JSON). The same document again changes nothing."""
-        return self._portal.call(partial(self._inner.put, document, timeout=timeout))
+        return self._portal.call(partial(self._inner.put, document, approval=approval, timeout=timeout))
+
+    def check(self, document: bytes, *, timeout: float | None = None) -> contracts.Prospect:
+        """What would come of publishing a document, which is not published."""
+        return self._portal.call(partial(self._inner.check, document, timeout=timeout))
 
     def get(self, dataset: str, version: str = "", *, timeout: float | None = None) -> contracts.Contract:
         """A version of a contract with its document, by default the newest."""

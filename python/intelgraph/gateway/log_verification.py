@@ -70,7 +70,7 @@ async def log_verification(settings: "Settings") -> AsyncIterator[LogVerificatio
             keys = KeyService(keystore, provider, database, settings.keys)
             try:
                 ledger = Ledger(keystore, keys)
-                catalogues = Catalogues(ContractRegistry(database, ledger))
+                catalogues = Catalogues(ContractRegistry(database))
                 unsealer = Unsealer(keys)
                 verifier = LogVerifier(database, unsealer, catalogues, keystore)
                 entries = EntryReader(database, unsealer, keystore)
