@@ -4,6 +4,7 @@ What the core refuses is a CoreError: `args` are the message and the reason, UPP
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from os import PathLike
 from typing import Literal, Self, final
 
 __all__ = [
@@ -79,11 +80,13 @@ __all__ = [
     "seal_ledger_entries",
     "sequence_ledger_entries",
     "signed_note",
+    "sync_log_directory",
     "tree_of_frontier",
     "verify_consistency",
     "verify_inclusion",
     "verify_signature",
     "vkey",
+    "write_log_files",
 ]
 
 class CoreError(Exception):
@@ -494,8 +497,8 @@ class PolicyBundle:
         """The platform's bundle, from names and texts of its files. Raises PolicyError."""
     def with_tenant_rules(self, tenant: str, files: Sequence[tuple[str, str]]) -> PolicyBundle:
         """The same with a tenant's rules beside it, whose own tests hold. May take seconds. Raises PolicyError."""
-    def closed(self, tenant: str) -> PolicyBundle:
-        """The same for a tenant whose rules cannot be used: all is denied to it that rules could deny."""
+    def closed(self, tenant: str, why: str) -> PolicyBundle:
+        """The same for a tenant whose rules cannot be used: all is denied to it that rules could deny, by this text."""
     @property
     def revision(self) -> str:
         """SHA-256 of the exact files, hexadecimal."""
@@ -545,7 +548,7 @@ class PolicyDecision:
         """Whether it was remembered."""
     @property
     def fault(self) -> str | None:
-        """Where a rule failed and how, without any value of the question."""
+        """Where a rule failed and how, without any value of the question. Begins with `too slow` where time ran out."""
 
 @final
 class PolicyDecider:
@@ -846,6 +849,18 @@ def verify_signature(
     """Whether the signature is that of the key: 32 bytes for Ed25519, a SEC 1 point of P-256 for ES256, whose signature
     is r ‖ s.
     """
+
+# -- the ledger's files: crates/py/src/log_files.rs
+
+def write_log_files(root: PathLike[str], files: Sequence[tuple[str, bytes]]) -> None:
+    """Writes files, each by its path below `root`; returns when all of them, and their names, are on disk. A reader
+    finds the former file or the whole new one.
+
+    Raises OSError.
+    """
+
+def sync_log_directory(root: PathLike[str], directory: PathLike[str]) -> None:
+    """Puts the names in a directory on disk, and those of the directories above it up to `root`. Raises OSError."""
 
 # -- the ledger: crates/py/src/ledger_entries.rs. The owner is the platform, 16 bytes, as a tenant is.
 

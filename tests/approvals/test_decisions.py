@@ -1,6 +1,7 @@
 """Who decides, how often, and what ends a request; each transition is an entry of the ledger."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -106,7 +107,7 @@ async def test_only_the_requester_withdraws(world: World) -> None:
 
 async def test_a_changed_plan_takes_the_place_of_the_former_and_voids_it(world: World) -> None:
     former = await world.approved()
-    plan = {"summary": "another", "steps": []}
+    plan = {"summary": "another", "steps": ["by hand"]}
     changed = await world.requested(plan=plan, supersedes=former.approval_id)
     assert (changed.state, changed.approvers) == (ApprovalState.REQUESTED, frozenset())
     voided = await world.approvals.get(world.tenant, former.approval_id)
@@ -244,6 +245,8 @@ SENSELESS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"reason": "x" * 2_001}, "/reason"),
     ({"ticket": "\x1b[2J"}, "/ticket"),
     ({"role": ""}, "/role"),
+    ({"role": "analyst"}, "/role"),
+    ({"role": "nosuch"}, "/role"),
     ({"quorum": 17}, "/quorum"),
     ({"quorum": -1}, "/quorum"),
     ({"lifetime": timedelta()}, "/expires_in"),
@@ -252,8 +255,8 @@ SENSELESS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"kind": "flag.change", "role": "operator"}, "/role"),
 )
 DOCUMENTS = {
-    "manual.act": b'{"summary":"s","steps":[]}',
-    "flag.change": b'{"flag":"f","before":"a","after":"b","tenant":null,"share_percent":null}',
+    "manual.act": b'{"summary":"s","steps":["t"]}',
+    "flag.change": b'{"flag":"cmk","before":"a","after":"b","tenant":"acme","share_percent":null}',
     "ledger.acknowledge_fork": (
         b'{"origin":"o","index":1,"signed_size":2,"signed_root":"a","database_size":1,"database_root":"b"}'
     ),
@@ -269,6 +272,37 @@ async def test_a_request_that_makes_no_sense_is_refused_by_name(world: World) ->
         assert caught.value.reason == "APPROVAL_REQUEST_INVALID"
         assert [each.pointer for each in caught.value.violations] == [field]
     assert await world.told() == []
+
+
+FLAG = {
+    "flag": "temporal",
+    "before": "on by default",
+    "after": "off",
+    "tenant": "acme",
+    "share_percent": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "platform", "wrong"),
+    [
+        ({"tenant": "other"}, False, ["/tenant"]),
+        ({"tenant": None, "share_percent": 10}, False, ["/tenant", "/share_percent"]),
+        ({"share_percent": 10}, False, ["/share_percent"]),
+        ({"flag": "nosuch"}, False, ["/flag"]),
+        ({"tenant": None}, True, ["/share_percent"]),
+        ({"tenant": "local", "share_percent": 10}, True, ["/tenant"]),
+    ],
+)
+async def test_what_no_act_of_the_asker_will_be_is_not_shown_to_approvers(
+    world: World, change: dict[str, Any], platform: bool, wrong: list[str]
+) -> None:
+    tenant = world.platform if platform else world.tenant
+    document = json.dumps(FLAG | change).encode()
+    with pytest.raises(InvalidArgument) as caught:
+        await world.approvals.request(tenant, Wanted("flag.change", document, "r", platform=platform), ALICE)
+    assert caught.value.reason == "APPROVAL_DOCUMENT_UNFIT"
+    assert [each.pointer for each in caught.value.violations] == wrong
 
 
 async def test_what_concerns_one_tenant_is_not_asked_for_the_platform(

@@ -1,8 +1,10 @@
 """Keys of approvers: whoever has one signs, and a stolen token alone gets nowhere."""
 
 import asyncio
+import json
 import time
 from typing import Any, Literal
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -11,11 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from intelgraph.approval_statement import decision_statement, key_statement
 from intelgraph.approvals.approval import Approval, ApprovalState, Caller
 from intelgraph.approvals.keys import ApproverKey, GivenSignature
+from intelgraph.approvals.request import Wanted
 from intelgraph.approvals.signing import ED25519, ES256, PublicKey, SigningKey
 from intelgraph.errors import IntelGraphError, InvalidArgument
 from tests.approvals.test_decisions import refusal
-from tests.approvals.world import ALICE, BOB, CAROL, World
+from tests.approvals.world import ALICE, BOB, CAROL, DAN, World, person
 
+MALLORY = person("mallory")
 ALGORITHMS = pytest.mark.parametrize("algorithm", [ED25519, ES256])
 
 
@@ -37,7 +41,7 @@ async def of_key(
         "origin": await world.keys.origin(world.tenant),
         "tenant": "acme",
         "action": action,
-        "approver": owner.person,
+        "approver": owner.name,
         "key_id": key_id,
         "at_us": at_us,
     }
@@ -47,12 +51,22 @@ async def of_key(
 async def register(
     world: World, owner: Caller, key: SigningKey, endorser: SigningKey | None = None, **other: Any
 ) -> ApproverKey:
-    at_us = other.pop("at_us", now_us())
+    at_us, approval_id = other.pop("at_us", now_us()), other.pop("approval_id", None)
     proof = await of_key(world, "register", owner, key.key_id, key, at_us, **other)
     endorsement = (
         await of_key(world, "register", owner, key.key_id, endorser, at_us) if endorser is not None else None
     )
-    return await world.keys.register(world.tenant, owner, key.public.der, proof, endorsement)
+    return await world.keys.register(world.tenant, owner, key.public.der, proof, endorsement, approval_id)
+
+
+async def vouched(world: World, owner: Caller, key: SigningKey, *approvers: Caller) -> UUID:
+    """An approval that the owner of a key asked for and others gave, unsigned."""
+    document = {"approver": owner.name, "key_id": key.key_id.hex()}
+    wanted = Wanted("approver_key.register", json.dumps(document).encode(), "the former one is lost")
+    approval = await world.approvals.request(world.tenant, wanted, owner)
+    for each in approvers:
+        await world.approve(approval, each)
+    return approval.approval_id
 
 
 async def revoke(
@@ -72,7 +86,7 @@ def signature(
     at_us: int | None = None,
 ) -> GivenSignature:
     at = now_us() if at_us is None else at_us
-    statement = decision_statement(approval.statement_facts, decision=word, approver=who.person, at_us=at)
+    statement = decision_statement(approval.statement_facts, decision=word, approver=who.name, at_us=at)
     return GivenSignature(key.key_id, at, key.sign(statement))
 
 
@@ -189,8 +203,34 @@ async def test_an_own_key_is_revoked_with_a_signature_and_a_lost_one_by_another(
     assert await refusal(approve(world, approval, BOB, revoked)) == "APPROVER_KEY_NOT_FOUND"
     assert await refusal(register(world, BOB, second)) == "APPROVER_KEY_REGISTERED"
     third = SigningKey.generate(ES256)
-    await register(world, BOB, third)
+    await register(world, BOB, third, approval_id=await vouched(world, BOB, third, CAROL, DAN))
     assert (await approve(world, approval, BOB, signature(approval, BOB, third))).missing == 0
+
+
+async def test_who_revoked_the_keys_of_another_lets_nobody_in(world: World) -> None:
+    carols, thiefs = SigningKey.generate(), SigningKey.generate()
+    await register(world, CAROL, carols)
+    await revoke(world, MALLORY, CAROL, carols)
+    # Mallory has Carol's token as well.
+    with pytest.raises(IntelGraphError) as caught:
+        await register(world, CAROL, thiefs)
+    assert caught.value.reason == "APPROVAL_MISSING"
+    document = {"approver": "carol", "key_id": thiefs.key_id.hex()}
+    assert json.loads(caught.value.metadata["document"]) == document
+    alone = await vouched(world, CAROL, thiefs, MALLORY)
+    assert await refusal(register(world, CAROL, thiefs, approval_id=alone)) == "APPROVAL_NOT_APPROVED"
+    for_another = await vouched(world, CAROL, SigningKey.generate(), MALLORY, DAN)
+    assert (
+        await refusal(register(world, CAROL, thiefs, approval_id=for_another)) == "APPROVAL_OF_ANOTHER_PLAN"
+    )
+    own = SigningKey.generate()
+    by_others = await vouched(world, CAROL, own, BOB, DAN)
+    assert (await register(world, CAROL, own, approval_id=by_others)).in_force
+    told = [entry.facts for entry in await world.told() if entry.kind == "approver_key.registered"]
+    assert [facts["approval_id"] for facts in told] == [None, str(by_others)]
+    assert await refusal(register(world, CAROL, SigningKey.generate(), approval_id=by_others)) == (
+        "APPROVER_KEY_NOT_ENDORSED"
+    )
 
 
 async def test_a_key_is_one_persons(world: World) -> None:

@@ -21,7 +21,7 @@ VALUES = {
     Member.TEXT_OR_NULL: st.none() | LINES,
     Member.NUMBER_OR_NULL: st.none() | NUMBERS,
 }
-WRONG: tuple[object, ...] = (1.5, True, {}, "", " ", "a\nb", "\x1b[1A", "\u202ea", [""], [1])
+WRONG: tuple[object, ...] = (1.5, True, {}, "", " ", "a\nb", "\x1b[1A", "\u202ea", [""], [1], [])
 EXAMPLES = settings(max_examples=50, deadline=None)
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
@@ -73,6 +73,21 @@ def refused(kind: ApprovalKind, document: dict[str, Any]) -> list[str]:
         kind.check(document)
     assert caught.value.reason == "APPROVAL_DOCUMENT_UNFIT"
     return [violation.pointer for violation in caught.value.violations]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "pointers"),
+    [
+        ("legal-hold", "long-1825d", []),
+        ("short-30d", "ephemeral-7d", []),
+        ("short-30d", "short-30d", ["/after"]),
+        ("short-30d", "legal-hold", ["/after"]),
+        ("hold", "7d", ["/before", "/after"]),
+    ],
+)
+def test_what_shortens_nothing_cannot_be_asked_for(before: str, after: str, pointers: list[str]) -> None:
+    kind = kind_of("contract.shorten_retention")
+    assert [each.pointer for each in kind.misfits({"before": before, "after": after}, "acme")] == pointers
 
 
 @EVERY_KIND

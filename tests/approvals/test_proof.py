@@ -54,6 +54,8 @@ async def test_whatever_is_altered_is_found(world: World) -> None:
         "origin": "intelgraph-gateway/other",
         "kind": "flag.change",
         "document": proof["document"].replace("root", "boot"),
+        "plan": [*proof["plan"][:1], "Step 1: sign with it"],
+        "missing": 1,
         "digest": "00" * 32,
         "role": "operator",
         "quorum": 1,
@@ -72,21 +74,28 @@ async def test_whatever_is_altered_is_found(world: World) -> None:
         ("public_key", proof["decisions"][1]["public_key"]),
         ("signature", proof["decisions"][1]["signature"]),
         ("signature", None),
+        ("algorithm", "ES256"),
     ):
         altered = copy.deepcopy(proof)
         altered["decisions"][0][member] = value
         assert check(altered, trusted), member
 
 
+async def test_a_kind_that_is_not_known_is_not_vouched_for(world: World) -> None:
+    proof, _, _ = await signed_approval(world)
+    assert any("does not know the kind" in fault for fault in check(proof | {"kind": "made.up"}))
+
+
 async def test_who_may_write_the_database_cannot_make_a_quorum(world: World) -> None:
     proof, bob, carol = await signed_approval(world)
     trusted = {bob.key_id, carol.key_id}
     once = proof | {"decisions": proof["decisions"][:1]}
-    assert check(once, trusted) == ["it took 2 persons, and 1 approved"]
+    assert check(once | {"missing": 1}, trusted) == ["it took 2 persons, and 1 approved"]
     twice = proof | {"decisions": proof["decisions"][:1] * 2}
     assert "bob counts more than once" in check(twice, trusted)
-    own = proof | {"requested_by": "bob"}
-    assert "bob asked for it and approved it" in check(own, trusted)
+    for requester in ("bob", "Bob"):
+        own = proof | {"requested_by": requester}
+        assert f"{requester} asked for it and approved it" in check(own, trusted)
 
 
 async def test_without_signatures_only_the_database_says_so(world: World) -> None:

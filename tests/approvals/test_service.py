@@ -11,11 +11,11 @@ from intelgraph.approvals.waiting import Waiting
 from intelgraph.errors import IntelGraphError, InvalidArgument, PermissionDenied
 from intelgraph.gateway.approval_service import APPROVE_AS_MACHINE, ApprovalService
 from intelgraph.gateway.identity import Identity, current_identity
-from intelgraph.gateway.permissions import Permissions
 from intelgraph.gateway.v1 import approval_pb2
 from intelgraph.policy.platform import granted_by
 from intelgraph.tenants.registry import Tenant
 from tests.approvals.world import OFFICER, PLAN, World
+from tests.parts.ledger import TESTER
 from tests.parts.policy import let_in
 
 CONTEXT: Any = None  # the handlers do not look at it
@@ -27,7 +27,7 @@ REQUEST = approval_pb2.RequestApprovalRequest(
 
 @pytest.fixture
 def service(world: World) -> ApprovalService:
-    return ApprovalService(world.approvals, world.keys, Waiting(world.database, world.approvals))
+    return ApprovalService(world.approvals, world.keys, Waiting(world.database, world.approvals), world.reach)
 
 
 def call_as(tenant: Tenant, subject: str, *roles: str, machine: bool = False) -> None:
@@ -77,8 +77,44 @@ async def test_an_approval_goes_round_trip(service: ApprovalService, world: Worl
     assert withdrawn.approval.settled_us > asked.requested_us
 
 
-async def test_a_machine_decides_nothing_unless_policy_says_so(
-    service: ApprovalService, world: World, monkeypatch: pytest.MonkeyPatch
+async def test_a_share_says_whom_it_comes_to_now(service: ApprovalService, world: World) -> None:
+    for n in range(9):
+        await world.tenants.create(f"tenant-{n}", by=TESTER)
+    gone = await world.tenants.create("gone", by=TESTER)
+    await world.tenants.offboard(gone.name, by=TESTER)
+    call_as(world.platform, "alice")
+    for percent, told in (
+        (100, "12 of 12 tenants have off then: acme, local, other, tenant-0, tenant-1 and 7 more."),
+        (0, "0 of 12 tenants have off then."),
+    ):
+        plan = {
+            "flag": "temporal",
+            "before": "on for all tenants",
+            "after": "off",
+            "tenant": None,
+            "share_percent": percent,
+        }
+        asked = await service.RequestApproval(
+            approval_pb2.RequestApprovalRequest(
+                kind="flag.change", document=json.dumps(plan).encode(), reason="r", platform=True
+            ),
+            CONTEXT,
+        )
+        assert asked.approval.plan[1].startswith(
+            "What off does: as-of reads, History, Diff and Changes are not"
+        )
+        assert list(asked.approval.now) == [f"As things are now, {told}"]
+        withdrawn = await service.Withdraw(
+            approval_pb2.WithdrawRequest(approval_id=asked.approval.approval_id), CONTEXT
+        )
+        got = await service.GetApproval(
+            approval_pb2.GetApprovalRequest(approval_id=withdrawn.approval.approval_id), CONTEXT
+        )
+        assert list(got.approval.now) == []
+
+
+async def test_a_machine_decides_nothing_unless_it_has_the_role_for_it(
+    service: ApprovalService, world: World
 ) -> None:
     asked = await requested(service, world)
     approve = approval_pb2.ApproveRequest(approval_id=asked.approval_id, digest=asked.digest)
@@ -97,19 +133,15 @@ async def test_a_machine_decides_nothing_unless_policy_says_so(
     await service.RequestApproval(REQUEST, CONTEXT)
     await service.ListApprovals(approval_pb2.ListApprovalsRequest(), CONTEXT)
 
-    # A policy that lets it: another bundle than the default one.
-    async def allowed(
-        self: Permissions, identity: Identity, permission: str, resource: object = None
-    ) -> None:
-        assert (identity.subject, permission) == ("robot", APPROVE_AS_MACHINE)
-
-    monkeypatch.setattr(Permissions, "require", allowed)
+    call_as(world.tenant, "robot", OFFICER, "machine-approver", machine=True)
     approved = await service.Approve(approve, CONTEXT)
     assert approved.approval.decisions[0].machine
 
 
-def test_no_role_lets_a_machine_decide() -> None:
-    assert not granted_by().get(APPROVE_AS_MACHINE)
+def test_the_role_of_machines_that_decide_grants_nothing_else() -> None:
+    granted = {permission for permission, roles in granted_by().items() if "machine-approver" in roles}
+    assert granted == {APPROVE_AS_MACHINE}
+    assert granted_by()[APPROVE_AS_MACHINE] == {"machine-approver"}
 
 
 async def test_pages_and_filters(service: ApprovalService, world: World) -> None:

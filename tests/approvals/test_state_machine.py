@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 OFFICERS = [person(name, OFFICER) for name in ("alice", "bob", "carol", "dan")]
 PEOPLE = [*OFFICERS, person("bob", OFFICER, "auditor", method="mtls"), person("eve", "operator")]
-OTHER_PLAN = {"summary": "something else", "steps": []}
+OTHER_PLAN = {"summary": "something else", "steps": ["by hand"]}
 
 
 @dataclass

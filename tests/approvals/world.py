@@ -14,6 +14,8 @@ from intelgraph.approvals.approval import Approval, ApprovalState, Caller
 from intelgraph.approvals.approvals import Approvals
 from intelgraph.approvals.keys import ApproverKeys
 from intelgraph.approvals.request import DEFAULT_LIFETIME, Wanted
+from intelgraph.flags.registry import FlagRegistry
+from intelgraph.gateway.share_reach import ShareReach
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.provenance.actor import Actor
 from intelgraph.storage.database import Database
@@ -53,14 +55,17 @@ async def world_on(database: Database, key_directory: Path) -> AsyncIterator["Wo
         platform, tenant, stranger = [
             await registry.create(name, by=TESTER) for name in ("local", "acme", "other")
         ]
+        approvals = Approvals(database, parts.ledger, platform)
         yield World(
             database=database,
             parts=parts,
-            approvals=Approvals(database, parts.ledger, platform),
-            keys=ApproverKeys(database, parts.ledger),
+            approvals=approvals,
+            keys=ApproverKeys(database, parts.ledger, approvals),
             platform=platform,
             tenant=tenant,
             stranger=stranger,
+            tenants=registry,
+            reach=ShareReach(FlagRegistry(database, parts.ledger, approvals), registry),
         )
 
 
@@ -75,6 +80,8 @@ class World:
     platform: Tenant
     tenant: Tenant
     stranger: Tenant
+    tenants: TenantRegistry
+    reach: ShareReach
 
     async def requested(
         self,

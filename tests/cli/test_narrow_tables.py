@@ -108,6 +108,7 @@ APPROVAL = Approval(
     document=b'{"origin":"\\u001b[2J"}',
     digest=bytes(32),
     plan=("The fork stays on record.",),
+    now=(),
     reason="the database was restored",
     ticket="",
     role="security-officer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -77,7 +78,7 @@ def test_one_asks_and_another_decides(run: CommandLine) -> None:
     assert "bob, 20" in shown
     assert "not signed: I have checked it" in shown
     assert "1 more of the role security-officer, other than alice, bob" in shown
-    assert run.json("carol", "approve", approval)["state"] == "approved"
+    assert run.json("carol", "approve", approval, "--yes")["state"] == "approved"
     assert "approved" in run("dan", "list", "--state", "approved")
     assert "denied by dan" in run("dan", "deny", approval, "--reason", "an incident")
     assert "APPROVAL_SETTLED" in run("alice", "withdraw", approval, fails=2)
@@ -85,9 +86,22 @@ def test_one_asks_and_another_decides(run: CommandLine) -> None:
 
 def test_one_is_asked_before_one_approves(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     approval = run.request()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda question, abort: pytest.fail(question) if not abort else None)
     shown = run("bob", "approve", approval)
     assert shown.index("Step 1: take it from the safe") < shown.index("approved  bob")
+
+
+def test_where_nobody_can_be_asked_silence_is_no_consent(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval = run.request()
+    monkeypatch.setattr("typer.confirm", lambda question, abort: pytest.fail(question))
+    for terminal, more in ((True, ("--json",)), (False, ()), (False, ("--json",))):
+        monkeypatch.setattr("sys.stdin.isatty", lambda terminal=terminal: terminal)
+        refused = " ".join(run("bob", "approve", approval, *more, fails=2).split())
+        assert "add --yes, or --digest" in refused.replace(" │ │ ", " ")
+    assert run.json("bob", "show", approval)["state"] == "requested"
 
 
 def test_one_approves_only_what_one_has_seen(run: CommandLine) -> None:
@@ -131,6 +145,23 @@ def test_keys_signatures_and_their_check(
     assert "revoked by erin: old" in " ".join(run("erin", "key", "list", "erin").split())
 
 
+def test_who_lost_every_key_gets_another_with_the_word_of_two(run: CommandLine, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.pem", tmp_path / "second.pem"
+    for file in (first, second):
+        run("judy", "key", "generate", str(file), "--no-passphrase")
+    key_id = run.json("judy", "key", "register", str(first))["key_id"]
+    run("bob", "key", "revoke", key_id, "--reason", "lost")
+    refused = json.loads(run("judy", "key", "register", str(second), "--json", fails=2))["error"]
+    assert refused["then"] == f"intelgraph approvals key register {second} --approval ID"
+    words = shlex.split(refused["request"])
+    assert words[:2] == ["intelgraph", "approvals"]
+    approval = run.json("judy", *words[2:])["approval_id"]
+    assert "make sure that it is judy who asks" in run("bob", "show", approval)
+    for who in ("bob", "dan"):
+        run(who, "approve", approval, "--yes")
+    assert run.json("judy", "key", "register", str(second), "--approval", approval)["approver"] == "judy"
+
+
 def _empty(directory: Path) -> Path:
     file = directory / "empty.json"
     file.write_text("{}")
@@ -169,7 +200,11 @@ def test_a_plan_comes_from_a_file_or_standard_input(
 def test_what_is_refused_says_what_to_do(run: CommandLine) -> None:
     wrong = run("alice", "request", "manual.act", "--document", '{"summary":"s"}', "--reason", "r", fails=2)
     assert "APPROVAL_DOCUMENT_UNFIT" in wrong
-    assert "at /steps: must be there, and be a list of lines of text" in wrong
+    assert "at /steps: must be there, and be a list of lines of text, one or more" in wrong
+    role = run(
+        "alice", "request", "manual.act", "--document", PLAN, "--reason", "r", "--role", "analyst", fails=2
+    )
+    assert "must be one that can approve: security-officer" in role
     assert "no such state" in run("alice", "list", "--state", "waiting", fails=2)
     assert "s, m, h or d" in run(
         "alice", "request", "manual.act", "--document", PLAN, "--reason", "r", "--expires", "soon", fails=2

@@ -76,10 +76,10 @@ def verify(data_dir: Path) -> None:
 
 
 def kinds(data_dir: Path, gateway: GatewayProcess) -> list[str]:
-    entries = intelgraph(
+    listed = intelgraph(
         "--data-dir", data_dir, "--server", gateway.address, "ledger", "list", "--limit", "500"
     )
-    return [entry["kind"] for entry in entries]
+    return [entry["kind"] for entry in listed["entries"]]
 
 
 @pytest.fixture(scope="module")

@@ -43,10 +43,10 @@ def stocked(gateway: GatewayProcess) -> GatewayProcess:
     return gateway
 
 
-def run_snippet(gateway: GatewayProcess, snippet: str, token: str) -> str:
+def run_snippet(gateway: GatewayProcess, snippet: str, tokens: dict[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "-c", snippet.replace(DEFAULT_ADDRESS, repr(gateway.address))],
-        env=os.environ | {"INTELGRAPH_TOKEN": token},
+        env=os.environ | tokens,
         capture_output=True,
         text=True,
         timeout=60,
@@ -133,11 +133,14 @@ def test_the_token_that_a_guide_mints_is_enough_for_its_snippets(
 ) -> None:
     (block,) = [block for block in snippets(guide, "sh") if "INTELGRAPH_TOKEN=" in block]
     # The directory is this gateway's instead of the demo's.
-    session = block.replace("--data-dir build/demo/data ", "") + 'echo "$INTELGRAPH_TOKEN"'
-    token = run_session(stocked, tmp_path, session).strip()
+    names = re.findall(r"^export (INTELGRAPH_[A-Z]+)=", block, re.MULTILINE)
+    session = block.replace("--data-dir build/demo/data ", "") + "".join(
+        f'echo "${name}"\n' for name in names
+    )
+    tokens = dict(zip(names, run_session(stocked, tmp_path, session).split(), strict=True))
     for snippet in snippets(guide):
         if DEFAULT_ADDRESS in snippet:
-            assert run_snippet(stocked, snippet, token).strip(), f"a snippet of {guide} shows nothing"
+            assert run_snippet(stocked, snippet, tokens).strip(), f"a snippet of {guide} shows nothing"
 
 
 def test_the_two_commands_of_the_readme_are_targets_of_make() -> None:

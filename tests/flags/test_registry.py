@@ -90,17 +90,18 @@ async def test_what_weakens_takes_an_approval_of_exactly_that(world: World) -> N
     plan = json.loads(refusal.metadata["document"])
     assert plan == document(change, State(Share()))
     assert (
-        f"intelgraph approvals request flag.change --reason WHY --document '{refusal.metadata['document']}'"
-        in (refusal.fix or "")
+        "intelgraph --tenant acme approvals request flag.change --reason WHY --document"
+        f" '{refusal.metadata['document']}'" in (refusal.fix or "")
     )
     for kind, other in (
-        ("another tenant", plan | {"tenant": "other"}),
         ("another value", plan | {"after": "warn until 2030-01-01T00:00:00Z"}),
         ("another flag", plan | {"flag": "temporal"}),
     ):
         with pytest.raises(FailedPrecondition) as caught:
             await world.here.change(change, await world.approved(other), OPERATOR)
         assert caught.value.reason == "APPROVAL_OF_ANOTHER_PLAN", kind
+    with pytest.raises(InvalidArgument):
+        await world.approved(plan | {"tenant": "other"})
     with pytest.raises(NotFound):
         await world.here.change(change, uuid4(), OPERATOR)
     assert not world.here.weakened(Flag.CONTRACTS, world.tenant.tenant_id)
@@ -218,3 +219,18 @@ async def test_of_two_who_use_one_approval_one_does(world: World) -> None:
     )
     assert sorted(outcomes) == [False, True], "the second finds nothing to change"
     assert len(await world.told()) == 1
+
+
+async def test_a_flag_is_made_safe_while_the_ledger_is_forked(world: World) -> None:
+    change = TenantChange.of(CONTRACTS, world.tenant, "warn", None)
+    assert await world.here.change(change, await world.approved(document(change, State(Share()))), OPERATOR)
+    again = TenantChange.of(TEMPORAL, world.tenant, "off", None)
+    approval_id = await world.approved(document(again, State(Share())))
+    async with world.database.write() as connection:
+        await connection.execute("UPDATE ledger_log SET fork_index = 7")
+    with pytest.raises(FailedPrecondition, match="LEDGER_FORKED"):
+        await world.here.change(again, approval_id, OPERATOR)
+    back = TenantChange.of(CONTRACTS, world.tenant, UNSET, None)
+    assert await world.here.change(back, None, OPERATOR)
+    assert not world.here.weakened(Flag.CONTRACTS, world.tenant.tenant_id)
+    assert [each.facts["after"] for each in await world.told()] == ["warn", "default"]

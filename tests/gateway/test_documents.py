@@ -55,7 +55,7 @@ def test_roles_and_their_permissions_are_documented() -> None:
     for role in roles():
         permissions = {permission for permission, granting in granted_by().items() if role in granting}
         (line,) = [line for line in OPERATORS.splitlines() if line.startswith(f"| `{role}` |")]
-        assert set(re.findall(r"`([a-z]+\.[a-z]+)`", line)) == permissions
+        assert set(re.findall(r"`([a-z]+\.[a-z_]+)`", line)) == permissions
 
 
 def error_classes() -> set[str]:

@@ -4,6 +4,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from intelgraph.errors import PermissionDenied
+from intelgraph.gateway.approval_service import APPROVE_AS_MACHINE
 from intelgraph.gateway.identity import Identity
 from intelgraph.gateway.methods import (
     MethodRule,
@@ -32,7 +33,7 @@ def permissions() -> Permissions:
 
 def test_every_permission_of_the_wire_is_granted_by_a_role() -> None:
     foreign = {rule.permission for rule in foreign_rules(beyond_loopback=True).values() if rule.permission}
-    assert set(granted_by()) == set(PERMISSIONS) | foreign | {"metrics.read"}
+    assert set(granted_by()) == set(PERMISSIONS) | foreign | {"metrics.read", APPROVE_AS_MACHINE}
 
 
 @pytest.mark.parametrize("permission", PERMISSIONS)

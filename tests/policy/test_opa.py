@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from intelgraph._core import PolicyDecider, PolicyQuestion
+from intelgraph._core import PolicyDecider, PolicyError, PolicyQuestion
 from intelgraph.policy.platform import BUNDLE, across_tenants, granted_by, platform_bundle, roles
 
 RULES = """package tenant.acme
@@ -153,6 +153,52 @@ def test_what_fails_here_fails_there(opa: Path, tmp_path: Path) -> None:
     mending["identity"] = reading["identity"] | {"roles": ["security-officer"]}
     assert decider.decide(as_question(mending)).allow
     assert evaluated(opa, [module], [mending], tmp_path) == [{"allow": True, "reason": ""}]
+
+
+RECURSIVE = (
+    "f(x) := f(x)",
+    "f(x) if g(x)\ng(x) if f(x)",
+    "f(x) := data.tenant.acme.f(x)",
+    "f(x) := 1 if x == 0 else := f(x - 1)",
+    "f(x) := [y | y := f(x)]",
+    "f(x) if every y in [x] { f(y) }",
+    "f(x) if not f(x)",
+    "f(x) if input.permission with input as f(x)",
+    "a if b\nb if a",
+    "a := b\nb := f(1)\nf(_) := a",
+    "a contains x if some x in a",
+    "a.b := a.c\na.c := a.b",
+    "default a := [x | x := a]",
+    'deny contains "x" if count(deny) == 0',
+    'deny contains "x" if data.intelgraph.authz.decision.allow',
+)
+NOT_RECURSIVE = (
+    "site := site if site := input.identity.subject",
+    "f(f) := f",
+    "a if every a in [1] { a == 1 }",
+    "a.b := 1\na.c := a.b",
+    "test_allow if not data.intelgraph.authz.decision.allow with input as {}",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "recursive"), [*((text, True) for text in RECURSIVE), *((text, False) for text in NOT_RECURSIVE)]
+)
+def test_opa_refuses_the_same_recursion(opa: Path, tmp_path: Path, text: str, recursive: bool) -> None:
+    rules = f'package tenant.acme\n\n{text}\n\ndeny contains "y" if true\n\ntest_it if true\n'
+    module = tmp_path / "own.rego"
+    module.write_text(rules)
+    checked = subprocess.run([opa, "check", str(BUNDLE), str(module)], capture_output=True, check=False)
+    assert (b"rego_recursion_error" in checked.stderr) == recursive, checked.stderr
+    files = [("own.rego", rules)]
+    if not recursive:
+        platform_bundle().with_tenant_rules("acme", files)
+        return
+    with pytest.raises(PolicyError) as refusal:
+        platform_bundle().with_tenant_rules("acme", files)
+    (file, _, rule, problem, _) = refusal.value.args[2][0]
+    assert (file, rule) == ("own.rego", "POLICY_COMPILE")
+    assert "leads back to itself" in problem
 
 
 def test_the_bundle_passes_its_tests_and_the_checks_of_opa(opa: Path) -> None:

@@ -12,6 +12,7 @@ from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.permissions import Permissions, Resource
 from intelgraph.gateway.v1 import policy_pb2
 from intelgraph.policy import decisions as decisions_module
+from intelgraph.policy.rules import Module, stored
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
 from intelgraph.tenants.registry import Tenant, TenantRegistry
@@ -220,7 +221,7 @@ DOUBLING = "\n".join(
 )
 ENDLESS = f"""package tenant.acme
 deny contains "never" if {{
-    input.permission == "entity.read"
+    input.identity.attributes.site == "ewr"
     x0 := 1
     y0 := 1
 {DOUBLING}
@@ -235,7 +236,7 @@ async def test_a_step_that_does_not_end_holds_up_nobody(
 ) -> None:
     monkeypatch.setattr(decisions_module, "MOST_SECONDS", 0.3)
     await put(gateway, acme, ENDLESS)
-    asking = asyncio.create_task(allowed(gateway.permissions, caller(acme, "analyst")))
+    asking = asyncio.create_task(allowed(gateway.permissions, caller(acme, "analyst", site="ewr")))
     ticks = 0
     while not asking.done():
         await asyncio.sleep(0.01)
@@ -245,8 +246,68 @@ async def test_a_step_that_does_not_end_holds_up_nobody(
     began = time.monotonic()
     assert not await allowed(gateway.permissions, caller(acme, "analyst"), "contract.read")
     assert time.monotonic() - began < 0.2, "its rules are not evaluated any more"
+    current_identity.set(caller(acme, "security-officer"))
+    request = policy_pb2.ExplainDecisionRequest(permission="entity.read", roles=["analyst"])
+    answer = await gateway.service.ExplainDecision(request, CONTEXT)
+    assert [denial.text for denial in answer.denials] == [
+        "the tenant's rules take too long, and count as closed for a while"
+    ]
     await put(gateway, acme, RULES)
     assert await allowed(gateway.permissions, caller(acme, "analyst", site="ewr"))
+
+
+SLOW = """package tenant.acme
+numbers := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28]
+slow if {
+    some a in numbers
+    some b in numbers
+    some c in numbers
+    some d in numbers
+    some e in numbers
+    a + b + c + d + e == 1000
+}
+"""
+
+
+async def test_rules_that_are_slow_on_ordinary_questions_are_refused(gateway: Gateway, acme: Tenant) -> None:
+    text = SLOW + 'deny contains "x" if slow\ntest_it if true\n'
+    with pytest.raises(InvalidArgument, match="an ordinary question takes more than 25 ms"):
+        await put(gateway, acme, text)
+    assert await allowed(gateway.permissions, caller(acme, "analyst"))
+
+
+async def test_checking_slow_rules_holds_up_no_other_tenant(
+    gateway: Gateway, database: Database, ledger: Ledger, acme: Tenant
+) -> None:
+    other = await TenantRegistry(database, ledger).create("other", by=TESTER)
+    tests = "".join(f"test_{at} if slow with input as {at}\n" for at in range(3))
+    text = SLOW.replace("some a in", "some z in numbers\n    some a in")
+    checking = asyncio.create_task(put(gateway, acme, text + 'deny contains "x" if false\n' + tests))
+    await asyncio.sleep(0.1)
+    await put(gateway, other, SHUT.replace("tenant.acme", "tenant.other"))
+    assert not checking.done()
+    with pytest.raises(InvalidArgument, match="takes too long"):
+        await checking
+
+
+async def test_recursion_is_refused_and_where_it_is_stored_already_denies(
+    gateway: Gateway, database: Database, acme: Tenant
+) -> None:
+    text = 'package tenant.acme\nf(x) := f(x)\ndeny contains "x" if { f(1) }\ntest_a if true\n'
+    with pytest.raises(InvalidArgument, match="f leads back to itself: f -> f"):
+        await put(gateway, acme, text, dry_run=True)
+    async with database.write() as connection:
+        await connection.execute(
+            "INSERT INTO tenant_policy (tenant_id, version, modules, revision, state, created_by)"
+            " VALUES ($1, 1, $2, sha256($2), 'active', 'an earlier gateway')",
+            acme.tenant_id,
+            stored([Module("a.rego", text)]),
+        )
+    began = time.monotonic()
+    while await allowed(gateway.permissions, caller(acme, "analyst")):
+        assert time.monotonic() - began < 2
+        await asyncio.sleep(0.01)
+    assert await allowed(gateway.permissions, caller(acme, "security-officer"), "policy.write", Resource())
 
 
 async def test_what_cannot_be_read_again_does_not_decide_for_longer_than_two_seconds(

@@ -124,9 +124,9 @@ async def test_what_is_done_about_a_fork_is_entered_and_nothing_else(log_world: 
     facts, ledger = ContractPublished("d", "1.0.0", "ab" * 32), log_world.parts.ledger
     async with log_world.sequencing():
         async with log_world.database.write() as connection:
-            await ledger.append(connection, facts, subject="a", by=OPERATOR, tenant=None, about_fork=True)
+            await ledger.append(connection, facts, subject="a", by=OPERATOR, tenant=None, while_forked=True)
         async with log_world.database.write() as connection:
-            await ledger.append(connection, facts, subject="a", by=OPERATOR, tenant=None, about_fork=True)
+            await ledger.append(connection, facts, subject="a", by=OPERATOR, tenant=None, while_forked=True)
             # The word holds for that entry, and not for the transaction.
             with pytest.raises(asyncpg.PostgresError, match="forked"):
                 async with connection.transaction():

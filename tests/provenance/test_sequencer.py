@@ -108,6 +108,31 @@ async def test_another_takes_over_when_the_holder_is_gone(
         await until_size(log, 20, parts.signer, origin)
 
 
+async def test_partial_tiles_make_way_for_the_full_one(
+    database: Database, parts: LedgerParts, tmp_path: Path
+) -> None:
+    origin = await origin_of(database)
+    async with sequencing(database, parts, tmp_path / "log") as log:
+        for size in (100, 200, 300):
+            await append(database, parts, 100)
+            await until_size(log, size, parts.signer, origin)
+        async with asyncio.timeout(5):
+            while (log.root / "tile/entries/000.p").exists():  # noqa: ASYNC110 (a directory tells nobody)
+                await asyncio.sleep(0.01)
+    files = {str(path.relative_to(log.root)) for path in log.root.rglob("*") if path.is_file()}
+    of_level = {"000", "001.p/44"}
+    assert files == {"checkpoint", "tile/1/000.p/1"} | {
+        f"tile/{level}/{name}" for level in ("0", "entries") for name in of_level
+    }
+    # Who has the checkpoint of a smaller log is served from the full tile.
+    assert len(inclusion_proof(7, 200, log.read)) == 8
+    # What a crash left between the two is removed at the next start.
+    (log.root / "tile/0/000.p").mkdir()
+    (log.root / "tile/0/000.p/7").write_bytes(b"left")
+    async with sequencing(database, parts, tmp_path / "log"):
+        assert not (log.root / "tile/0/000.p").exists()
+
+
 async def test_what_a_killed_writer_left_is_removed_and_nothing_else(
     database: Database, parts: LedgerParts, tmp_path: Path
 ) -> None:

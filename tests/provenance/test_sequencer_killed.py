@@ -64,7 +64,8 @@ class Appending:
         ids: list[UUID] = []
         try:
             async with self._world.database.write() as connection:
-                ids = [*await self._world.parts.ledger.append_all(connection, acts)]
+                entered = await self._world.parts.ledger.append_all(connection, acts)
+                ids = [UUID(bytes=entry_id) for entry_id in entered]
         except IntelGraphError:
             self.unknown += ids
         else:

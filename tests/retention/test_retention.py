@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from intelgraph.contracts.retention import DAYS
+from intelgraph.contracts.retention_classes import DAYS
 from intelgraph.errors import DataLoss, NotFound
 from intelgraph.gateway.v1 import entity_pb2
 from intelgraph.storage.database import Database

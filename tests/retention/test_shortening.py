@@ -12,7 +12,8 @@ from intelgraph._core import open_ledger_entry
 from intelgraph.approvals.approval import ApprovalState
 from intelgraph.approvals.request import Wanted
 from intelgraph.contracts.publishing import APPROVAL_KIND
-from intelgraph.contracts.retention import DAYS, Due, RetentionEffect
+from intelgraph.contracts.retention import Due, RetentionEffect
+from intelgraph.contracts.retention_classes import DAYS
 from intelgraph.errors import Aborted, FailedPrecondition, NotFound
 from intelgraph.keys.platform import PLATFORM
 from intelgraph.tenants.registry import Tenant

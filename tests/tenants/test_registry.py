@@ -139,6 +139,17 @@ async def test_states_move_to_and_fro_until_offboarded(registry: TenantRegistry)
             await refused
 
 
+async def test_a_tenant_is_suspended_while_the_ledger_is_forked(
+    registry: TenantRegistry, database: Database
+) -> None:
+    await registry.create("acme", by=TESTER)
+    async with database.write() as connection:
+        await connection.execute("UPDATE ledger_log SET fork_index = 7")
+    assert (await registry.suspend("acme", by=TESTER)).state is TenantState.SUSPENDED
+    with pytest.raises(FailedPrecondition, match="LEDGER_FORKED"):
+        await registry.resume("acme", by=TESTER)
+
+
 async def test_what_is_not_there_cannot_be_changed(registry: TenantRegistry) -> None:
     for refused in (
         registry.suspend("x", by=TESTER),

@@ -201,8 +201,10 @@ mod tests {
         packed
     }
 
-    /// Index, time, id and header of every row of a stream.
-    fn read(rows: &[u8]) -> Vec<(u64, i64, Option<u8>, Option<Vec<u8>>)> {
+    /// Index, time, id and header of a row.
+    type Row = (u64, i64, Option<u8>, Option<Vec<u8>>);
+
+    fn read(rows: &[u8]) -> Vec<Row> {
         let mut reader = Reader::new(rows);
         let mut read = Vec::new();
         while reader.next_row(9).unwrap() {

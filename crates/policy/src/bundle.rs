@@ -7,7 +7,10 @@ use regorus::{Engine, Value};
 
 use crate::analysis::{Analysis, foreign_calls};
 use crate::decision::Reason;
-use crate::engine::{DECISION_TIME, TEST_TIME, add, compile, evaluate, on_deep_stack};
+use crate::dependencies;
+use crate::engine::{
+    DECISION_TIME, Failure, TEST_TIME, add, compile, evaluate, evaluate_deep, on_deep_stack,
+};
 use crate::fault::{Fault, Faults};
 use crate::input::Input;
 use crate::source::{MAX_FILES, Source, digest};
@@ -21,6 +24,8 @@ const EXPLANATION: &str = "data.intelgraph.authz.explanation";
 pub struct Bundle {
     platform: Vec<Source>,
     engine: Engine,
+    /// Whether rules of a tenant are in it.
+    has_own: bool,
     pub(crate) analysis: Analysis,
     pub(crate) revision: [u8; 32],
     pub(crate) revision_text: Arc<str>,
@@ -34,6 +39,7 @@ impl Bundle {
         check_bounds(&sources)?;
         compiled(|| {
             let modules = checked_modules(&sources.iter().collect::<Vec<_>>())?;
+            Faults::none_of(dependencies::faults(&modules, &[]))?;
             let tests = run_tests(&sources.iter().collect::<Vec<_>>(), &modules)?;
             Self::assembled(sources, &[], tests)
         })
@@ -45,18 +51,19 @@ impl Bundle {
         compiled(|| {
             let own = checked_modules(&sources.iter().collect::<Vec<_>>())?;
             Faults::none_of(tenant_rules::faults(tenant, &own))?;
-            let platform = self.platform.iter().filter(|source| !source.is_test());
-            let tests = run_tests(&platform.chain(sources).collect::<Vec<_>>(), &own)?;
+            let platform: Vec<_> = self.platform.iter().filter(|source| !source.is_test()).collect();
+            Faults::none_of(dependencies::faults(&own, &checked_modules(&platform)?))?;
+            let tests = run_tests(&platform.into_iter().chain(sources).collect::<Vec<_>>(), &own)?;
             Self::assembled(self.platform.clone(), sources, tests)
         })
     }
 
-    /// The same for a tenant whose rules cannot be used: everything is denied to it that its rules could deny.
-    pub fn closed(&self, tenant: &str) -> Self {
-        let text = format!(
-            "package {}\n\ndeny contains \"the tenant's rules cannot be used\"\n",
-            package_of(tenant)
-        );
+    /// The same for a tenant whose rules cannot be used: everything is denied to it that its rules could deny. `why` is
+    /// the text that denies.
+    pub fn closed(&self, tenant: &str, why: &str) -> Self {
+        // Quoted as JSON quotes, which Rego takes.
+        let why = serde_json::Value::from(why);
+        let text = format!("package {}\n\ndeny contains {why}\n", package_of(tenant));
         let closed = compiled(|| {
             Self::assembled(self.platform.clone(), &[Source::new("closed.rego", text)], Vec::new())
         });
@@ -87,20 +94,25 @@ impl Bundle {
     /// What bears on a decision, as JSON: which roles grant the permission, which rules deny. The error tells where a
     /// rule failed.
     pub fn explain(&self, input: &Input<'_>) -> Result<String, String> {
-        let explanation = evaluate(&self.engine, EXPLANATION, input.to_value(), DECISION_TIME)
-            .map_err(|failure| failure.for_log())?;
+        let explanation = self.evaluated(EXPLANATION, input).map_err(|failure| failure.for_log())?;
         serde_json::to_string(&explanation).map_err(|_| "no JSON".to_owned())
     }
 
     /// Why it is allowed or denied, and where a rule failed.
     pub(crate) fn decide(&self, input: &Input<'_>) -> (Reason, Option<String>) {
-        match evaluate(&self.engine, DECISION, input.to_value(), DECISION_TIME) {
+        match self.evaluated(DECISION, input) {
             Ok(answer) => match Reason::of(&answer) {
                 Reason::Failed => (Reason::Failed, Some("the answer has another form".to_owned())),
                 reason => (reason, None),
             },
             Err(failure) => (Reason::Failed, Some(failure.for_log())),
         }
+    }
+
+    /// The platform's own rules need no deep stack, and decide on the thread that asks.
+    fn evaluated(&self, rule: &str, input: &Input<'_>) -> Result<Value, Failure> {
+        let evaluate = if self.has_own { evaluate_deep } else { evaluate };
+        evaluate(&self.engine, rule, input.to_value(), DECISION_TIME)
     }
 
     fn assembled(platform: Vec<Source>, own: &[Source], tests: Vec<String>) -> Result<Self, Faults> {
@@ -114,6 +126,7 @@ impl Bundle {
             places: places(&modules),
             revision_text: revision.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
             revision,
+            has_own: !own.is_empty(),
             platform,
             engine,
             tests,

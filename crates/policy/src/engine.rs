@@ -18,9 +18,10 @@ pub const DECISION_TIME: Duration = Duration::from_millis(100);
 pub const TEST_TIME: Duration = Duration::from_secs(1);
 /// Steps between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(64).unwrap();
-/// Parsing, compiling and walking the tree recurse with the nesting of a module, which is bounded only once it was
-/// parsed.
-const COMPILER_STACK: usize = 64 << 20;
+/// The interpreter recurses: with the nesting of a module, which is bounded only once it was parsed; with what rules lead
+/// to, which [`MAX_PARTS`](crate::dependencies::MAX_PARTS) bounds; and with the nesting of values, which that bounds too.
+/// Only what is used of a stack takes memory.
+const STACK: usize = 256 << 20;
 
 /// Why a rule gave no answer.
 pub struct Failure {
@@ -33,6 +34,10 @@ pub struct Failure {
 }
 
 impl Failure {
+    fn interpreter() -> Self {
+        Self { place: None, text: "the interpreter failed".to_owned(), kind: "interpreter failed" }
+    }
+
     /// For a log: neither the module nor a value is in it.
     pub fn for_log(&self) -> String {
         match &self.place {
@@ -79,22 +84,28 @@ pub fn evaluate(prototype: &Engine, rule: &str, input: Value, limit: Duration) -
     })
 }
 
-/// Runs the block on a thread whose stack is deep enough for whatever passes the bounds of a source.
+/// Runs the block on a thread whose stack is deep enough for whatever is parsed, compiled or evaluated.
 pub fn on_deep_stack<T: Send>(block: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| {
-        thread::Builder::new().stack_size(COMPILER_STACK).spawn_scoped(scope, block).ok()?.join().ok()
+        thread::Builder::new().stack_size(STACK).spawn_scoped(scope, block).ok()?.join().ok()
     })
+}
+
+/// As [`evaluate`], on a deep stack: for rules of strangers.
+pub fn evaluate_deep(
+    prototype: &Engine,
+    rule: &str,
+    input: Value,
+    limit: Duration,
+) -> Result<Value, Failure> {
+    on_deep_stack(|| evaluate(prototype, rule, input, limit)).unwrap_or_else(|| Err(Failure::interpreter()))
 }
 
 /// The interpreter is no part of ours and its modules are strangers': should it panic, that is one more way to fail.
 fn guarded<T, E: Into<Failure>>(block: impl FnOnce() -> Result<T, E>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(block)) {
         Ok(outcome) => outcome.map_err(Into::into),
-        Err(_) => Err(Failure {
-            place: None,
-            text: "the interpreter failed".to_owned(),
-            kind: "interpreter failed",
-        }),
+        Err(_) => Err(Failure::interpreter()),
     }
 }
 

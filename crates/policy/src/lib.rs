@@ -34,10 +34,11 @@
 //!   their syntax. What reads the clock is decided anew each time.
 //!
 //! # Limits
-//! Size, nesting and number of rules are bounded before anything is parsed or run, the builtins are a closed list of
-//! cheap and pure ones, and evaluation is stopped by the clock between two steps of the interpreter. A single step is
-//! not interrupted: values that are built by doubling and then compared can hold up the thread that asks. So whoever
-//! evaluates a stranger's rules does it on a thread that it can do without, and closes the tenant's rules
+//! Size, nesting and number of rules are bounded before anything is parsed or run, and the builtins are a closed list of
+//! cheap and pure ones. No rule leads back to itself, and how much each leads to is bounded, so that rules of tenants fit
+//! the deep stack that they are evaluated on. Evaluation is stopped by the clock between two steps of the interpreter. A
+//! single step is not interrupted: values that are built by doubling and then compared can hold up the thread that asks.
+//! So whoever evaluates a stranger's rules does it on a thread that it can do without, and closes the tenant's rules
 //! ([`Bundle::closed`]) if that takes too long.
 //!
 //! Not in scope: fetching bundles, storing them, and who may change them. No I/O happens here but a look at the clock.
@@ -47,6 +48,8 @@ mod builtins;
 mod bundle;
 mod decider;
 mod decision;
+mod definitions;
+mod dependencies;
 mod engine;
 mod fault;
 mod input;

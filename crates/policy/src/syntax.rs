@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 128;
 pub struct Module {
     pub file: String,
     text: String,
-    tree: Value,
+    pub(crate) tree: Value,
 }
 
 /// A reference such as `input.identity["roles"][i]`.
@@ -129,7 +129,8 @@ impl Module {
         visit(&self.tree["rules"], on);
     }
 
-    fn spanned(&self, span: &Value) -> Option<&str> {
+    /// The text that a span covers.
+    pub(crate) fn spanned(&self, span: &Value) -> Option<&str> {
         let at = |end: &str| usize::try_from(span[end].as_u64()?).ok();
         self.text.get(at("start")?..at("end")?)
     }
@@ -200,7 +201,7 @@ fn computed<'a>(chain: &Chain<'a>, on: &mut impl FnMut(Mention<'a>)) {
 }
 
 /// The reference that a node is, if it begins with a name.
-fn chain(node: &Value) -> Option<Chain<'_>> {
+pub(crate) fn chain(node: &Value) -> Option<Chain<'_>> {
     let mut steps = Vec::new();
     let mut node = node;
     loop {

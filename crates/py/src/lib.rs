@@ -12,6 +12,7 @@ mod keyring;
 mod keystore;
 mod ledger;
 mod ledger_entries;
+mod log_files;
 mod policy;
 mod read;
 mod retention;
@@ -52,6 +53,8 @@ mod _core {
         OutboxReplay, check_ledger_entries, keys_of_ledger_entries, ledger_subject_tag, open_ledger_entry,
         seal_ledger_entries, sequence_ledger_entries,
     };
+    #[pymodule_export]
+    use crate::log_files::{sync_log_directory, write_log_files};
     #[pymodule_export]
     use crate::policy::{PolicyBundle, PolicyDecider, PolicyDecision, PolicyQuestion};
     #[pymodule_export]

@@ -32,8 +32,8 @@ impl PolicyBundle {
     }
 
     /// The same for a tenant whose rules cannot be used.
-    fn closed(&self, py: Python<'_>, tenant: &str) -> Self {
-        Self(Arc::new(py.detach(|| self.0.closed(tenant))))
+    fn closed(&self, py: Python<'_>, tenant: &str, why: &str) -> Self {
+        Self(Arc::new(py.detach(|| self.0.closed(tenant, why))))
     }
 
     #[getter]

@@ -1,12 +1,14 @@
 """What an approval is: who asks for the consent to what, who gave it, and where it stands."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from intelgraph.approval_statement import DecisionWord, StatementFacts
+from intelgraph.person import person_of
 
 if TYPE_CHECKING:
     from intelgraph.provenance.actor import Actor, Method
@@ -47,9 +49,14 @@ class Caller:
     machine: bool = False
 
     @property
+    def name(self) -> str:
+        """As its identity names it."""
+        return self.actor.subject
+
+    @property
     def person(self) -> str:
         """By what the person is told from others."""
-        return self.actor.subject
+        return person_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +128,20 @@ class Approval:
     """In the order in which they were made."""
 
     @property
+    def requester(self) -> str:
+        """The person who asked."""
+        return person_of(self.requested_by)
+
+    @property
     def approvers(self) -> frozenset[str]:
-        """The persons who approved."""
-        return frozenset(decision.approver for decision in self.decisions if decision.word == "approve")
+        """The persons who approved, and count: never who asked."""
+        said = (person_of(decision.approver) for decision in self.decisions if decision.word == "approve")
+        return frozenset(said) - {self.requester}
+
+    def members(self) -> dict[str, Any]:
+        """What its document says."""
+        said: dict[str, Any] = json.loads(self.document)
+        return said
 
     @property
     def missing(self) -> int:

@@ -10,6 +10,7 @@ Every transition is one transaction of the database that locks the approval, goe
 entry of the ledger.
 """
 
+import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -19,8 +20,9 @@ from intelgraph.approval_statement import DecisionWord, decision_statement
 from intelgraph.approvals import entries, rules, store
 from intelgraph.approvals.approval import OPEN, Approval, ApprovalState, Caller, Decision, to_us
 from intelgraph.approvals.document import PlanDocument
-from intelgraph.approvals.keys import GivenSignature, checked_signature
-from intelgraph.approvals.kinds import kind_of
+from intelgraph.approvals.keys import GivenSignature, checked_signature, keys_of_all
+from intelgraph.approvals.kinds import explanation, kind_of
+from intelgraph.approvals.recount import require_borne_out
 from intelgraph.approvals.request import Wanted, checked_request, require_line
 from intelgraph.approvals.store import ApprovalPlace
 from intelgraph.errors import FailedPrecondition
@@ -122,7 +124,7 @@ class Approvals:
             decision = await self._decided(connection, approval, "deny", caller, at, reason, signature)
             given = await store.decide(connection, approval, decision)
             await self._tell(connection, approval, entries.denied(approval, decision))
-            return await store.move(connection, given, state, by=caller.person)
+            return await store.move(connection, given, state, by=caller.name)
 
         return await self._locked(tenant, approval_id, act)
 
@@ -141,23 +143,21 @@ class Approvals:
         """Uses an approval up, in the transaction of the act that `by` does; without a tenant, one of the platform.
 
         It must be approved, not over, of this kind and tenant, and the digest of `document` (RFC 8785, SHA-256)
-        must be the approved one. Whoever holds a clock row calls `Ledger.ready` for one entry more beforehand; an
+        must be the approved one. That enough persons approved it is counted anew, by what each of them stated and
+        signed. Whoever holds a clock row calls `Ledger.ready` for one entry more beforehand; an
         act that ends a fork of the ledger ends it before this.
         Raises FailedPrecondition APPROVAL_MISSING, APPROVAL_NOT_APPROVED, APPROVAL_EXPIRED, APPROVAL_USED or
-        APPROVAL_OF_ANOTHER_PLAN, and NotFound APPROVAL_NOT_FOUND; the transaction must then not commit the act.
+        APPROVAL_OF_ANOTHER_PLAN, NotFound APPROVAL_NOT_FOUND, and DataLoss APPROVAL_CONTRADICTED; the transaction
+        must then not commit the act.
         """
         plan = PlanDocument.of(document)
         kind_of(kind).check(plan.members())
-        if approval_id is None:
-            raise FailedPrecondition(
-                "APPROVAL_MISSING",
-                f"this takes an approval of the kind {kind}",
-                fix="ask for one with `intelgraph approvals request`, and name it once it is approved",
-                metadata={"kind": kind, "digest": plan.digest.hex()},
-            )
         owner = tenant if tenant is not None else self._platform
+        if approval_id is None:
+            raise _missing(kind, owner.name, plan, platform=tenant is None)
         approval, at = await store.locked(connection, owner.tenant_id, approval_id)
         state = rules.used(approval, at, kind=kind, platform=tenant is None, digest=plan.digest)
+        require_borne_out(approval, await keys_of_all(connection, owner.tenant_id))
         await self._ledger.append_all(connection, entries.used(approval, by))
         return await store.move(connection, approval, state, by=by.subject)
 
@@ -196,9 +196,10 @@ class Approvals:
     async def awaiting(self, tenant: "Tenant", caller: Caller, *, kind: str = "") -> Sequence[Approval]:
         """Approvals without their documents that wait for the caller to decide, the oldest `MOST_AWAITING` first."""
         async with self._database.read(tenant.tenant_id) as connection:
-            return await store.awaiting(
-                connection, tenant.tenant_id, caller.person, sorted(caller.roles), kind, MOST_AWAITING
+            found = await store.awaiting(
+                connection, tenant.tenant_id, caller.name, sorted(caller.roles), kind, MOST_AWAITING
             )
+        return [approval for approval in found if rules.awaits(approval, caller)]
 
     # -- transitions -----------------------------------------------------------------------------------
 
@@ -223,7 +224,7 @@ class Approvals:
     ) -> Approval:
         state = rules.withdrawn(approval, caller, at)
         await self._tell(connection, approval, entries.withdrawn(approval, caller.actor, superseded_by))
-        return await store.move(connection, approval, state, by=caller.person, superseded_by=superseded_by)
+        return await store.move(connection, approval, state, by=caller.name, superseded_by=superseded_by)
 
     async def _expire(self, connection: "Connection", approval: Approval) -> None:
         await self._tell(connection, approval, entries.expired(approval, GATEWAY))
@@ -242,17 +243,36 @@ class Approvals:
         statement = decision_statement(
             approval.statement_facts,
             decision=word,
-            approver=caller.person,
+            approver=caller.name,
             at_us=given.at_us if given is not None else to_us(at),
         )
         signature = await checked_signature(
-            connection, approval.owner, caller.person, statement, given, at, must=word == "approve"
+            connection, approval.owner, caller, statement, given, at, must=word == "approve"
         )
         return Decision(
-            caller.person, caller.actor.method, word, at, caller.machine, reason, statement, signature
+            caller.name, caller.actor.method, word, at, caller.machine, reason, statement, signature
         )
 
     async def _tell(self, connection: "Connection", approval: Approval, act: "Act") -> None:
         """Writes the entry of a transition, in its transaction; of one whose entries are owed, when it is used."""
         if not approval.owed:
             await self._ledger.append_all(connection, [act])
+
+
+def _missing(kind: str, owner: str, plan: PlanDocument, *, platform: bool) -> FailedPrecondition:
+    what, *_ = explanation(kind, plan.content)
+    document = plan.content.decode()
+    words = ["intelgraph", "--tenant", owner, "approvals", "request", kind]
+    words += ["--platform"] if platform else []
+    return FailedPrecondition(
+        "APPROVAL_MISSING",
+        f"this takes an approval of the kind {kind}: {what.removesuffix('.')}",
+        fix=f"{shlex.join(words)} --reason WHY --document {shlex.quote(document)}, and once it is approved do the same"
+        " with --approval ID",
+        metadata={
+            "kind": kind,
+            "digest": plan.digest.hex(),
+            "document": document,
+            "platform": "true" if platform else "false",
+        },
+    )

@@ -1,15 +1,17 @@
 """Keys that approvers sign with: registered by their owner, and in force until somebody revokes them.
 
 Whoever has registered a key signs from then on, also after it was revoked: without a key in force nothing can
-be approved, until another is registered. So a stolen token alone approves nothing, and gets nowhere with a key
-of the thief's own either: where the owner has a key in force, it has to sign for each key that is added, and
-for each that is revoked. Another approver may revoke a key that was lost, without a signature.
+be approved, until another is registered. So the stolen token of such a person alone approves nothing, and gets
+nowhere with a key of the thief's own either: where the owner has a key in force, it has to sign for each key that
+is added, and for each that is revoked. Another approver may revoke a key that was lost, without a signature; once
+none is in force the next takes an approval of two others, or the one who revoked could let a thief in.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
+from uuid import UUID
 
 import asyncpg
 
@@ -18,13 +20,18 @@ from intelgraph.approvals.approval import Caller, Owner, Signature, to_us
 from intelgraph.approvals.request import require_line
 from intelgraph.approvals.signing import PublicKey
 from intelgraph.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from intelgraph.person import person_of
 from intelgraph.provenance.kinds.approvals import ApproverKeyRegistered, ApproverKeyRevoked
 
 if TYPE_CHECKING:
+    from intelgraph.approvals.approvals import Approvals
     from intelgraph.provenance.ledger import Ledger
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
     from intelgraph.tenants.registry import Tenant
+
+REGISTRATION: Final = "approver_key.register"
+"""The kind of the approval that a key takes whose owner has none in force any more."""
 
 SKEW: Final = timedelta(minutes=5)
 """How far the clock of who signs may be from the database's."""
@@ -54,6 +61,11 @@ class ApproverKey:
     revoke_reason: str | None
 
     @property
+    def person(self) -> str:
+        """Whose it is."""
+        return person_of(self.approver)
+
+    @property
     def in_force(self) -> bool:
         """Whether it signs."""
         return self.revoked_at is None
@@ -62,9 +74,10 @@ class ApproverKey:
 class ApproverKeys:
     """The approvers' keys of all tenants."""
 
-    def __init__(self, database: "Database", ledger: "Ledger") -> None:
+    def __init__(self, database: "Database", ledger: "Ledger", approvals: "Approvals") -> None:
         self._database = database
         self._ledger = ledger
+        self._approvals = approvals
 
     async def register(
         self,
@@ -73,19 +86,22 @@ class ApproverKeys:
         public_key: bytes,
         proof: GivenSignature,
         endorsement: GivenSignature | None,
+        approval_id: UUID | None = None,
     ) -> ApproverKey:
         """Registers a key of the caller's own; `public_key` is in PEM or DER.
 
         `proof` is the statement signed by that key, and `endorsement` the same, at the same time, by a key of the
-        caller's that is in force: needed where there is one.
+        caller's that is in force: needed where there is one. Where there was one and is none, it takes an approval;
+        one that is given is used in any case.
         Raises InvalidArgument APPROVER_KEY_INVALID, APPROVAL_SIGNATURE_INVALID or APPROVAL_SIGNATURE_TIME,
-        AlreadyExists APPROVER_KEY_REGISTERED, and FailedPrecondition APPROVER_KEY_NOT_ENDORSED.
+        AlreadyExists APPROVER_KEY_REGISTERED, FailedPrecondition APPROVER_KEY_NOT_ENDORSED, and as
+        `Approvals.consume`.
         """
         key = PublicKey.read(public_key)
-        await self._ledger.ready()
+        await self._ledger.ready(2)
         async with self._database.write() as connection:
             held = await _locked(connection, tenant, caller.person, exclusive=True)
-            statement = await _statement(connection, tenant, "register", caller.person, key.key_id, proof)
+            statement = await _statement(connection, tenant, "register", caller.name, key.key_id, proof)
             key.verify(statement, proof.value)
             endorser = _endorsed(held, statement, endorsement)
             if endorser is None and any(each.in_force for each in held):
@@ -95,7 +111,7 @@ class ApproverKeys:
                     _REGISTER,
                     tenant.tenant_id,
                     key.key_id,
-                    caller.person,
+                    caller.name,
                     key.algorithm,
                     key.der,
                     statement,
@@ -107,14 +123,24 @@ class ApproverKeys:
                     "the key is or was registered, and is never registered again",
                     fix="generate another: intelgraph approvals key generate",
                 ) from None
+            if approval_id is not None or (held and endorser is None):
+                await self._approvals.consume(
+                    connection,
+                    approval_id=approval_id,
+                    kind=REGISTRATION,
+                    tenant=tenant,
+                    document={"approver": caller.name, "key_id": key.key_id.hex()},
+                    by=caller.actor,
+                )
             await self._ledger.append(
                 connection,
                 ApproverKeyRegistered(
-                    approver=caller.person,
+                    approver=caller.name,
                     key_id=key.key_id.hex(),
                     algorithm=key.algorithm,
                     public_key=key.der.hex(),
                     endorsed_by=endorser.key_id.hex() if endorser is not None else None,
+                    approval_id=str(approval_id) if approval_id is not None else None,
                 ),
                 subject=_subject(key.key_id),
                 by=caller.actor,
@@ -153,14 +179,14 @@ class ApproverKeys:
             owner = await connection.fetchval(_OWNER, tenant.tenant_id, key_id)
             if owner is None:
                 raise _not_found()
-            held = await _locked(connection, tenant, owner, exclusive=True)
+            held = await _locked(connection, tenant, person_of(owner), exclusive=True)
             endorser = None
-            if owner == caller.person:
+            if person_of(owner) == caller.person:
                 if endorsement is None:
                     raise _not_endorsed("revoked")
                 statement = await _statement(connection, tenant, "revoke", owner, key_id, endorsement)
                 endorser = _endorsed(held, statement, endorsement)
-            row = await connection.fetchrow(_REVOKE, tenant.tenant_id, key_id, caller.person, reason)
+            row = await connection.fetchrow(_REVOKE, tenant.tenant_id, key_id, caller.name, reason)
             if row is None:
                 raise FailedPrecondition(
                     "APPROVER_KEY_REVOKED", "the key was revoked before", fix="there is nothing to do"
@@ -183,7 +209,7 @@ class ApproverKeys:
 async def checked_signature(
     connection: "Connection",
     tenant: Owner,
-    person: str,
+    caller: Caller,
     statement: bytes,
     given: GivenSignature | None,
     at: datetime,
@@ -196,13 +222,14 @@ async def checked_signature(
     has to sign. Raises FailedPrecondition APPROVAL_SIGNATURE_MISSING, NotFound APPROVER_KEY_NOT_FOUND, and
     InvalidArgument APPROVAL_SIGNATURE_INVALID or APPROVAL_SIGNATURE_TIME.
     """
-    held = await _locked(connection, tenant, person, exclusive=False)
+    held = await _locked(connection, tenant, caller.person, exclusive=False)
     if given is None:
         if must and held:
             raise FailedPrecondition(
                 "APPROVAL_SIGNATURE_MISSING",
-                f"{person} has registered a key, and has to sign with it",
-                fix="sign with --sign-with FILE; register another key if that one is lost or was revoked",
+                f"{caller.name} has registered a key, and has to sign with it",
+                fix="sign with --sign-with FILE; where that one is lost or was revoked, register another, which"
+                " takes an approval",
             )
         return None
     _require_now(given, at)
@@ -239,8 +266,12 @@ async def _locked(
     """All keys of a person. A row that is not there yet cannot be locked: the lock is on the person."""
     lock = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
     await connection.execute(f"SELECT {lock}(hashtextextended($1, 0))", f"{tenant.tenant_id}/{person}")
-    rows = await connection.fetch(_HELD, tenant.tenant_id, person)
-    return [_key(row) for row in rows]
+    return [key for key in await keys_of_all(connection, tenant.tenant_id) if key.person == person]
+
+
+async def keys_of_all(connection: "Connection", tenant_id: UUID) -> Sequence[ApproverKey]:
+    """Every key of the tenant's people, oldest first: a few for each. SQL cannot tell who is the same person."""
+    return [_key(row) for row in await connection.fetch(_OF_ALL, tenant_id)]
 
 
 def _endorsed(
@@ -299,8 +330,8 @@ _COLUMNS: Final = """
 key_id, approver, algorithm, public_key, registered_at, revoked_at, revoked_by, revoke_reason
 """
 
-_HELD: Final = f"""
-SELECT {_COLUMNS} FROM approver_key WHERE tenant_id = $1 AND approver = $2 ORDER BY registered_at
+_OF_ALL: Final = f"""
+SELECT {_COLUMNS} FROM approver_key WHERE tenant_id = $1 ORDER BY registered_at
 """  # noqa: S608 (composed of constants of this module)
 
 _OWNER: Final = "SELECT approver FROM approver_key WHERE tenant_id = $1 AND key_id = $2"

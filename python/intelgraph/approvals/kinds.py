@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from intelgraph.contracts.retention_classes import DAYS, HOLD, is_shorter
 from intelgraph.errors import FieldViolation, InvalidArgument
+from intelgraph.flags.table import FLAGS, FlagKind
 
 Document = Mapping[str, object]
 Explanation = tuple[str, ...]
+Misfits = tuple[FieldViolation, ...]
 
 
 class Scope(Enum):
@@ -34,7 +37,7 @@ class Member(Enum):
 
     TEXT = "one line of text"
     NUMBER = "an integer"
-    TEXTS = "a list of lines of text"
+    TEXTS = "a list of lines of text, one or more"
     TEXT_OR_NULL = "one line of text, or null"
     NUMBER_OR_NULL = "an integer, or null"
 
@@ -45,10 +48,15 @@ class Member(Enum):
         if isinstance(value, str):
             return self in {Member.TEXT, Member.TEXT_OR_NULL} and is_line(value)
         if isinstance(value, list):
-            return self is Member.TEXTS and all(isinstance(text, str) and is_line(text) for text in value)
+            lines = all(isinstance(text, str) and is_line(text) for text in value)
+            return self is Member.TEXTS and bool(value) and lines
         if isinstance(value, int) and not isinstance(value, bool):
             return self in {Member.NUMBER, Member.NUMBER_OR_NULL}
         return False
+
+
+def _fits_anybody(_document: Document, _tenant: str | None) -> Misfits:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,9 @@ class ApprovalKind:
     members: Mapping[str, Member]
     explain: Callable[[Document], Explanation]
     """What will happen, a sentence each, from a document whose members are as `members` says."""
+    misfits: Callable[[Document, str | None], Misfits] = _fits_anybody
+    """What of a document cannot be asked for by this tenant, or, for None, for the platform as a whole: an act that
+    nothing will ever do must not be shown to those who decide."""
     while_forked: bool = False
     """Whether it can be asked for and approved while the ledger takes no entries: `entries` says how."""
 
@@ -80,12 +91,19 @@ class ApprovalKind:
             for name, member in self.members.items()
             if name not in document or not member.admits(document[name])
         ]
+        self._require(tuple(violations))
+
+    def check_for(self, document: Document, tenant: str | None) -> None:
+        """Raises as `check` where the tenant, or for None the platform, cannot ask for what the document says."""
+        self._require(self.misfits(document, tenant))
+
+    def _require(self, violations: Misfits) -> None:
         if violations:
             raise InvalidArgument(
                 "APPROVAL_DOCUMENT_UNFIT",
                 f"the document is not one of the kind {self.name}",
                 fix="correct what the violations name; docs/approvals.md lists the members of each kind",
-                violations=tuple(violations),
+                violations=violations,
             )
 
 
@@ -127,18 +145,65 @@ def _flag_change(document: Document) -> Explanation:
         whom += f", for a share of {share} %"
     return (
         f"The flag {document['flag']} is changed from {document['before']} to {document['after']} {whom}.",
-        "All gateways go by it within two seconds.",
+        *(_effect(flag) for flag in FLAGS.values() if flag.name == document["flag"]),
+    )
+
+
+def _effect(flag: FlagKind) -> str:
+    when = (
+        "All gateways go by it within two seconds."
+        if flag.acts
+        else "This version stores, shows and records it, and does not act on it yet."
+    )
+    return f"What {flag.weakened} does: {flag.effect}. {when}"
+
+
+def _flag_misfits(document: Document, tenant: str | None) -> Misfits:
+    names = [flag.name for flag in FLAGS.values()]
+    of_all = "must be null: the act concerns the platform as a whole"
+    of_one = "must be null: a share is set for all tenants, with --platform"
+    wrong = (
+        ("flag", document["flag"] not in names, f"must be one of {', '.join(names)}"),
+        ("tenant", document["tenant"] != tenant, of_all if tenant is None else f"must be {tenant}, who asks"),
+        (
+            "share_percent",
+            (document["share_percent"] is None) == (tenant is None),
+            "must be there: the act concerns the platform as a whole" if tenant is None else of_one,
+        ),
+    )
+    return tuple(FieldViolation(f"/{member}", rule) for member, misfits, rule in wrong if misfits)
+
+
+def _register_key(document: Document) -> Explanation:
+    owner = document["approver"]
+    return (
+        f"The key {document['key_id']} is registered for {owner}, all of whose keys were revoked.",
+        f"From then on it signs what {owner} approves: make sure that it is {owner} who asks, and whose key it is.",
     )
 
 
 def _shorten_retention(document: Document) -> Explanation:
     dataset, before = document["dataset"], document["before"]
-    lifts = f" The legal hold on {dataset} is lifted." if before == "legal-hold" else ""
+    lifted = f"The legal hold on {dataset} is lifted: all" if before == HOLD else "All"
     return (
-        f"Version {document['version']} of the contract of {dataset} is published (SHA-256 {document['digest']}).",
-        f"All of {dataset} is kept as {document['after']} from then on, and no longer as {before}.{lifts}",
+        f"{lifted} of {dataset} is kept as {document['after']} from then on, and no longer as {before}.",
+        f"Version {document['version']} of its contract is published (SHA-256 {document['digest']}).",
         f"The next run of retention removes at most {document['due_changes']} changes for good,",
         f"and at most {document['due_quarantined']} records in quarantine.",
+    )
+
+
+def _retention_misfits(document: Document, _tenant: str | None) -> Misfits:
+    before, after = str(document["before"]), str(document["after"])
+    unknown = tuple(
+        FieldViolation(f"/{member}", f"must be one of {', '.join(DAYS)}")
+        for member, name in (("before", before), ("after", after))
+        if name not in DAYS
+    )
+    if unknown or is_shorter(after, before):
+        return unknown
+    return (
+        FieldViolation("/after", f"must be shorter than {before}: a class that is not takes no approval"),
     )
 
 
@@ -177,6 +242,16 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
                 "share_percent": Member.NUMBER_OR_NULL,
             },
             explain=_flag_change,
+            misfits=_flag_misfits,
+        ),
+        ApprovalKind(
+            name="approver_key.register",
+            title="register a key for who has none in force any more",
+            scope=Scope.TENANT,
+            quorum=2,  # or who revoked the former keys could let a thief of the owner's token in alone
+            role="security-officer",
+            members={"approver": Member.TEXT, "key_id": Member.TEXT},
+            explain=_register_key,
         ),
         ApprovalKind(
             name="contract.shorten_retention",
@@ -194,6 +269,7 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
                 "due_quarantined": Member.NUMBER,
             },
             explain=_shorten_retention,
+            misfits=_retention_misfits,
         ),
         ApprovalKind(
             name="ledger.acknowledge_fork",

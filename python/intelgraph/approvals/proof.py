@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from intelgraph._core import CoreError, canonical_json
 from intelgraph.approval_statement import StatementFacts, decision_statement
+from intelgraph.approvals.kinds import KINDS, explanation
 from intelgraph.approvals.signing import PublicKey
 from intelgraph.errors import InvalidArgument
+from intelgraph.person import person_of
 
 FORMAT: Final = "intelgraph.approval/v1"
 _CONSENTED: Final = {"approved", "used"}
@@ -49,6 +51,7 @@ def _faults(proof: Mapping[str, Any], trusted: Collection[bytes] | None) -> Iter
         yield "the digest is not the SHA-256 of the document"
     if not _is_canonical(document):
         yield "the document is not JSON in the form of RFC 8785"
+    yield from _faults_of_words(proof, document)
     facts = StatementFacts(
         origin=proof["origin"],
         tenant=proof["tenant"],
@@ -64,6 +67,22 @@ def _faults(proof: Mapping[str, Any], trusted: Collection[bytes] | None) -> Iter
     for decision in proof["decisions"]:
         yield from _faults_of(decision, facts, trusted)
     yield from _faults_of_quorum(proof)
+
+
+def _faults_of_words(proof: Mapping[str, Any], document: bytes) -> Iterator[str]:
+    """What is said beside the document has to be what it says: people read the words."""
+    kind = KINDS.get(proof["kind"])
+    if kind is None:
+        yield f"this version does not know the kind {proof['kind']}, and cannot tell what the document says"
+        return
+    try:
+        kind.check(json.loads(document))
+    except InvalidArgument:
+        yield f"the document is not one of the kind {kind.name}"
+        return
+    plan = list(explanation(kind.name, document))
+    if proof["plan"] != plan:
+        yield f"the plan is not in the words that this version has for the document: {' '.join(plan)}"
 
 
 def _faults_of(
@@ -84,16 +103,23 @@ def _faults_of(
     except InvalidArgument as error:
         yield f"the signature of {who} does not hold: {error.message}"
         return
+    if decision["algorithm"] != key.algorithm:
+        yield f"the key of {who} is one of {key.algorithm}"
     if trusted is not None and key.key_id not in trusted:
         yield f"{who} signed with a key that is not trusted: {key.key_id.hex()}"
 
 
 def _faults_of_quorum(proof: Mapping[str, Any]) -> Iterator[str]:
-    said = Counter(each["approver"] for each in proof["decisions"] if each["decision"] == "approve")
+    said = Counter(
+        person_of(each["approver"]) for each in proof["decisions"] if each["decision"] == "approve"
+    )
     for who in sorted(who for who, times in said.items() if times > 1):
         yield f"{who} counts more than once"
-    if proof["requested_by"] in said:
+    if person_of(proof["requested_by"]) in said:
         yield f"{proof['requested_by']} asked for it and approved it"
+    missing = max(0, proof["quorum"] - len(said.keys() - {person_of(proof["requested_by"])}))
+    if proof["missing"] != missing:
+        yield f"it says that {proof['missing']} are missing, and {missing} are"
     if proof["state"] not in _CONSENTED:
         return
     if len(said) < proof["quorum"]:

@@ -9,6 +9,7 @@ from intelgraph.approvals.document import PlanDocument
 from intelgraph.approvals.kinds import ApprovalKind, Scope, is_line, kind_of
 from intelgraph.approvals.store import NewApproval
 from intelgraph.errors import FieldViolation, InvalidArgument, PermissionDenied
+from intelgraph.policy.platform import granted_by
 
 if TYPE_CHECKING:
     from intelgraph.provenance.actor import Actor
@@ -20,7 +21,8 @@ LONGEST: Final = timedelta(days=30)
 DEFAULT_LIFETIME: Final = timedelta(days=1)
 LONGEST_REASON: Final = 2_000
 LONGEST_TICKET: Final = 200
-_LONGEST_ROLE: Final = 63
+_DECIDES: Final = "approval.approve"
+"""The permission to approve: of other roles than those that hold it nobody could."""
 _LINE_RULE: Final = f"must be one line of printable text, of at most {LONGEST_REASON} characters"
 
 
@@ -53,6 +55,8 @@ def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, by: "A
     kind = kind_of(wanted.kind)
     document = PlanDocument.read(wanted.document)
     kind.check(document.members())
+    kind.check_for(document.members(), None if wanted.platform else tenant.name)
+    deciders = granted_by()[_DECIDES]
     role, quorum = wanted.role or kind.role or "", wanted.quorum or kind.quorum
     violations = tuple(
         FieldViolation(f"/{field}", rule)
@@ -69,8 +73,10 @@ def checked_request(tenant: "Tenant", platform: "Tenant", wanted: Wanted, by: "A
             ),
             (
                 "role",
-                is_line(role) and len(role) <= _LONGEST_ROLE and kind.role in {None, role},
-                f"must be {kind.role}, for this kind" if kind.role else "must name a role",
+                role in deciders and kind.role in {None, role},
+                f"must be {kind.role}, for this kind"
+                if kind.role
+                else f"must be one that can approve: {', '.join(sorted(deciders))}",
             ),
             (
                 "quorum",

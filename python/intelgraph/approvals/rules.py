@@ -7,7 +7,8 @@
         └──expires_at───────┴────expires_at───┘──▶ expired
 
 - The requester never counts: neither an approval nor a denial of its own request is taken.
-- One person counts once. An approver has to hold the role of the quorum at that moment.
+- One person counts once; names that look alike are one person's (`intelgraph.person`). An approver has to hold the
+  role of the quorum at that moment.
 - One denial ends it, also after the quorum was reached, until the act happened. Who approved may still deny.
 - Only the requester withdraws.
 - At `expires_at` it is over, approved or not. The time is the database's, read under the lock of the row.
@@ -19,6 +20,7 @@ from datetime import datetime
 
 from intelgraph.approvals.approval import OPEN, Approval, ApprovalState, Caller
 from intelgraph.errors import AlreadyExists, FailedPrecondition, PermissionDenied
+from intelgraph.person import person_of
 
 
 def approved(approval: Approval, caller: Caller, at: datetime) -> ApprovalState:
@@ -28,7 +30,7 @@ def approved(approval: Approval, caller: Caller, at: datetime) -> ApprovalState:
     if caller.person in approval.approvers:
         raise AlreadyExists(
             "APPROVAL_ALREADY_GIVEN",
-            f"{caller.person} has approved it already, and counts once",
+            f"{caller.name} has approved it already, and counts once",
             fix=f"have others approve: {approval.missing} more must"
             if approval.missing
             else "nothing more is needed",
@@ -52,7 +54,7 @@ def denied(approval: Approval, caller: Caller, at: datetime) -> ApprovalState:
 def withdrawn(approval: Approval, caller: Caller, at: datetime) -> ApprovalState:
     """The state after the caller has taken it back."""
     _require_open(approval, at)
-    if caller.person != approval.requested_by:
+    if caller.person != approval.requester:
         raise PermissionDenied(
             "APPROVAL_OF_ANOTHER",
             "only who asked for it can take it back",
@@ -96,6 +98,12 @@ def another_plan(approval: Approval, digest: bytes) -> FailedPrecondition:
     )
 
 
+def awaits(approval: Approval, caller: Caller) -> bool:
+    """Whether an open request waits for the caller to decide, who holds its role."""
+    said = {person_of(decision.approver) for decision in approval.decisions}
+    return caller.person not in said | {approval.requester}
+
+
 def has_expired(approval: Approval, at: datetime) -> bool:
     """Whether its time is over at `at`, whatever its state."""
     return at >= approval.expires_at
@@ -109,10 +117,10 @@ def _require_open(approval: Approval, at: datetime) -> None:
 
 
 def _require_approver(approval: Approval, caller: Caller) -> None:
-    if caller.person == approval.requested_by:
+    if caller.person == approval.requester:
         raise PermissionDenied(
             "APPROVAL_OWN_REQUEST",
-            f"{caller.person} asked for it, and never counts",
+            f"{caller.name} asked for it, and never counts",
             fix="have another person decide, or withdraw it",
         )
     if approval.role not in caller.roles:

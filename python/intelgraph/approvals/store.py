@@ -160,10 +160,13 @@ async def page(
 
 
 async def awaiting(
-    connection: "Connection", tenant_id: UUID, person: str, roles: Sequence[str], kind: str, limit: int
+    connection: "Connection", tenant_id: UUID, name: str, roles: Sequence[str], kind: str, limit: int
 ) -> Sequence[Approval]:
-    """Approvals without their documents that wait for this person to decide, oldest first."""
-    rows = await connection.fetch(_AWAITING, tenant_id, person, list(roles), kind, limit)
+    """Approvals without their documents that wait for holders of the roles, oldest first.
+
+    What `name` asked for or decided on is left out; whether other names are the same person's, `rules` knows.
+    """
+    rows = await connection.fetch(_AWAITING, tenant_id, name, list(roles), kind, limit)
     return await _with_decisions(connection, tenant_id, rows)
 
 

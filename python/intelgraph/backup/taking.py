@@ -183,7 +183,7 @@ class BackupTaker:
                     subject=f"backup:{facts.digest}",
                     by=by,
                     tenant=None,
-                    about_fork=True,
+                    while_forked=True,
                 )
         except IntelGraphError as error:
             # The backup is good whatever became of its entry.

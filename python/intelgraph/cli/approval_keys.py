@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from intelgraph.cli.approval_needed import says_what_to_ask_for
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.verbatim import verbatim
 
@@ -70,14 +72,25 @@ def generate(
 
 
 @app.command()
-def register(context: typer.Context, file: _File, sign_with: _SignWith = None) -> None:
+def register(
+    context: typer.Context,
+    file: _File,
+    sign_with: _SignWith = None,
+    approval: Annotated[
+        UUID | None,
+        typer.Option(help="The approval of exactly this; needed where all your keys were revoked."),
+    ] = None,
+) -> None:
     """Register the public half of a key of yours: from then on you have to sign."""
     from intelgraph.cli.approval_view import pem
 
     signer, endorser = _signing_key(file), read_signer(sign_with)
     call = invocation(context)
-    with call.client(_APPROVER) as client:
-        key = client.approvals.register_key(pem(signer.public.der).encode(), signer, endorser=endorser)
+    again = ["approvals", "key", "register", str(file)]
+    with says_what_to_ask_for(call, again), call.client(_APPROVER) as client:
+        key = client.approvals.register_key(
+            pem(signer.public.der).encode(), signer, endorser=endorser, approval=approval
+        )
     call.show(_facts(key), lambda: key_table([key]))
 
 

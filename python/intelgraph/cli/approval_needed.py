@@ -1,53 +1,38 @@
-"""What a verb says that takes an approval: the refusal, and the two lines that lead on, each whole, to be pasted."""
+"""What a verb says that takes an approval and has none: the two lines that lead on, each whole, to be pasted."""
 
 from __future__ import annotations
 
 import json
 import shlex
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from intelgraph.cli.refusal import EXIT_BAD_INPUT
+from intelgraph.errors import FailedPrecondition
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from intelgraph.cli.invocation import Invocation
-    from intelgraph.errors import FailedPrecondition
 
 
-def names_approval(error: FailedPrecondition) -> bool:
-    """Whether the refusal says which approval it takes."""
-    return error.reason == "APPROVAL_MISSING" and "document" in error.metadata
+@contextmanager
+def says_what_to_ask_for(called: Invocation, again: list[str]) -> Iterator[None]:
+    """Ends the verb with the two lines where the gateway refuses for want of an approval.
 
-
-def say_what_to_ask_for(error: FailedPrecondition, called: Invocation, again: Sequence[str]) -> None:
-    """Prints the refusal, how to ask for the approval, and `again`, the verb that was refused, with its id."""
-    request = approval_request(
-        called,
-        error.metadata["kind"],
-        error.metadata["document"],
-        platform=error.metadata.get("platform") == "true",
-    )
-    then = f"{shlex.join(['intelgraph', *_for_tenant(called), *again])} --approval ID"
-    if called.json:
-        facts = {
-            "reason": error.reason,
-            "message": error.message,
-            "fix": error.fix,
-            "metadata": error.metadata,
-            "request": request,
-            "then": then,
-        }
-        typer.echo(json.dumps({"error": facts}, ensure_ascii=False), err=True)
-        return
-    console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]{error.reason}[/] {escape(error.message)}")
-    console.print("[bold]ask for it[/]")
-    typer.echo(f"  {request}", err=True)
-    console.print("[bold]and once it is approved[/]")
-    typer.echo(f"  {then}", err=True)
+    `again` are the words of the verb; --approval is added to them.
+    """
+    try:
+        yield
+    except FailedPrecondition as error:
+        if error.reason != "APPROVAL_MISSING" or "document" not in error.metadata:
+            raise
+        _say(error, called, f"{shlex.join(['intelgraph', *_for_tenant(called), *again])} --approval ID")
+        raise typer.Exit(EXIT_BAD_INPUT) from error
 
 
 def approval_request(called: Invocation, kind: str, document: str, *, platform: bool = False) -> str:
@@ -63,6 +48,28 @@ def approval_request(called: Invocation, kind: str, document: str, *, platform: 
             shlex.quote(document),
         ]
     )
+
+
+def _say(error: FailedPrecondition, called: Invocation, again: str) -> None:
+    platform = error.metadata.get("platform") == "true"
+    request = approval_request(called, error.metadata["kind"], error.metadata["document"], platform=platform)
+    if called.json:
+        facts = {
+            "reason": error.reason,
+            "message": error.message,
+            "fix": error.fix,
+            "metadata": error.metadata,
+            "request": request,
+            "then": again,
+        }
+        typer.echo(json.dumps({"error": facts}, ensure_ascii=False), err=True)
+        return
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]{error.reason}[/] {escape(error.message)}")
+    console.print("[bold]ask for it[/]")
+    typer.echo(f"  {request}", err=True)
+    console.print("[bold]and once it is approved[/]")
+    typer.echo(f"  {again}", err=True)
 
 
 def _for_tenant(called: Invocation) -> list[str]:

@@ -24,6 +24,7 @@ from intelgraph.cli.approval_view import (
     news_as_json,
     news_line,
 )
+from intelgraph.cli.confirmation import confirm
 from intelgraph.cli.invocation import Invocation, invocation
 
 if TYPE_CHECKING:
@@ -147,15 +148,22 @@ def approve(
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Approve, after it was shown what will happen."""
+    """Approve, after it was shown what will happen.
+
+    Where nobody can be asked, with --json or without a terminal, it takes --yes or --digest.
+    """
     called = invocation(context)
     signer = read_signer(sign_with)
     with _to_decide(called, approval_id) as (client, approval):
         if digest and digest.lower() != approval.digest.hex():
             raise typer.BadParameter(f"the document has another digest: {approval.digest.hex()}")
-        if not called.json and not yes:
-            Console().print(approval_for_people(approval))
-            typer.confirm("Approve it?", abort=True)
+        if not yes and not digest:
+            confirm(
+                called,
+                "Approve it?",
+                shown=approval_for_people(approval),
+                instead="--yes, or --digest with that of the document that you have seen",
+            )
         decided = client.approvals.approve(approval, reason=reason, signer=signer)
     _show(called, decided)
 

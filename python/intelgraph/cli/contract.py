@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.json import JSON
 from rich.text import Text
 
-from intelgraph.cli.approval_needed import approval_request, names_approval, say_what_to_ask_for
+from intelgraph.cli.approval_needed import approval_request, says_what_to_ask_for
 from intelgraph.cli.broken_rules import BrokenRule, broken_rules_table, sum_up
 from intelgraph.cli.contract_view import (
     contract_as_json,
@@ -26,9 +26,8 @@ from intelgraph.cli.contract_view import (
 from intelgraph.cli.csv_records import DEFAULT_NULLS, column_types
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.record_source import STANDARD_INPUT, Format, open_source
-from intelgraph.cli.refusal import EXIT_BAD_INPUT
 from intelgraph.cli.unreadable import count_of_lines
-from intelgraph.errors import FailedPrecondition, InvalidArgument
+from intelgraph.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,22 +67,14 @@ def put(
         raise typer.BadParameter("an approval is of one document: name one file", param_hint="--approval")
     called = invocation(context)
     published: list[Published] = []
-    refused: tuple[Path, FailedPrecondition] | None = None
-    with called.client("operator") as client:
-        for file in files:
-            try:
-                published.append(client.contracts.put(_read(file), approval=approval))
-            except FailedPrecondition as error:
-                if not names_approval(error):
-                    raise
-                refused = file, error
-                break
-    if published or refused is None:
-        called.show([published_as_json(each) for each in published], lambda: published_view(published))
-    if refused is not None:
-        file, refusal = refused
-        say_what_to_ask_for(refusal, called, ["contract", "put", str(file)])
-        raise typer.Exit(EXIT_BAD_INPUT) from refusal
+    try:
+        with called.client("operator") as client:
+            for file in files:
+                with says_what_to_ask_for(called, ["contract", "put", str(file)]):
+                    published.append(client.contracts.put(_read(file), approval=approval))
+    finally:
+        if published:
+            called.show([published_as_json(each) for each in published], lambda: published_view(published))
 
 
 @app.command()

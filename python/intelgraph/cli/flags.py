@@ -10,11 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from intelgraph.cli.approval_needed import names_approval, say_what_to_ask_for
+from intelgraph.cli.approval_needed import says_what_to_ask_for
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.moments import format_moment, parse_moment
-from intelgraph.cli.refusal import EXIT_BAD_INPUT
-from intelgraph.errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,14 +101,11 @@ def set_(
     What weakens takes an approval: without one this says which, and how to ask for it. What strengthens takes none.
     """
     called = invocation(context)
-    with called.client("security-officer") as client:
-        try:
-            done = client.flags.set(flag, value, share=share, until=until, approval=approval)
-        except FailedPrecondition as error:
-            if not names_approval(error):
-                raise
-            say_what_to_ask_for(error, called, _again(flag, value, share, until))
-            raise typer.Exit(EXIT_BAD_INPUT) from error
+    with (
+        says_what_to_ask_for(called, _again(flag, value, share, until)),
+        called.client("security-officer") as client,
+    ):
+        done = client.flags.set(flag, value, share=share, until=until, approval=approval)
     shown = _flag_as_json(done.flag) | {"tenant": _value_as_json(done.value), "changed": done.changed}
     called.show(shown, lambda: _for_people(done.flag, done.value))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,7 +11,9 @@ import typer
 from rich.console import Console, Group
 from rich.text import Text
 
+from intelgraph.cli.confirmation import confirm
 from intelgraph.cli.invocation import invocation
+from intelgraph.cli.ledger_listing import PASSED_OVER, listing, listing_as_json, listing_view
 from intelgraph.cli.ledger_recover import recover
 from intelgraph.cli.ledger_verify import verify
 from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
@@ -54,27 +55,32 @@ def list_(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Only before this moment.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 50,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help=f"Show {PASSED_OVER} too, which every call of this command line leaves."),
+    ] = False,
 ) -> None:
     """List entries, newest first.
 
-    A tenant sees its own; the platform tenant sees those of all, and finds a tenant's subject with --about.
+    A tenant sees its own; the platform tenant sees those of all, and finds a tenant's subject with --about. Entries
+    that a token was minted are counted and not shown, unless --all, --kind or --subject asks for them.
     """
     called = invocation(context)
+    everything = everything or bool(kind) or bool(subject)
     with called.client(_AUDITOR) as client:
-        entries = list(
-            islice(
-                client.ledger.list(
-                    kinds=kind or (),
-                    subject=subject,
-                    about_tenant=about,
-                    from_us=parse_moment(since) if since else None,
-                    to_us=parse_moment(until) if until else None,
-                    page_size=min(limit, 1000),
-                ),
-                limit,
-            )
+        listed = listing(
+            client.ledger.list(
+                kinds=kind or (),
+                subject=subject,
+                about_tenant=about,
+                from_us=parse_moment(since) if since else None,
+                to_us=parse_moment(until) if until else None,
+                page_size=min(limit, 1000) if everything else 500,
+            ),
+            limit,
+            everything=everything,
         )
-    called.show([entry_as_json(entry) for entry in entries], lambda: entry_table(entries))
+    called.show(listing_as_json(listed), lambda: listing_view(listed))
 
 
 @app.command()
@@ -216,13 +222,13 @@ def cosign(
 def erase(
     context: typer.Context,
     index: Index,
-    reason: Annotated[str, typer.Option(help="Why; is an entry of the ledger for good.", prompt=True)],
+    reason: Annotated[str, typer.Option(help="Why; is an entry of the ledger for good.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Erase what an entry says. Its leaf and every proof stay, and that you erased it, and why, is an entry."""
-    if not yes:
-        typer.confirm(f"Erase header and payload of entry {index} for good?", abort=True)
     called = invocation(context)
+    if not yes:
+        confirm(called, f"Erase header and payload of entry {index} for good?")
     with called.client("security-officer") as client:
         entry = client.ledger.erase(index, reason)
     called.show(entry_as_json(entry), lambda: entry_table([entry]))

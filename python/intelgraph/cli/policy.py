@@ -135,11 +135,11 @@ def explain(
 
 def _run(context: typer.Context, files: list[Path], view: Any) -> None:
     from intelgraph.policy.platform import platform_bundle
-    from intelgraph.policy.rules import Module, compile_rules
+    from intelgraph.policy.rules import Module, compile_new_rules
 
     call = invocation(context)
     modules = [Module(name, text) for name, text in _read(files)]
-    bundle = compile_rules(platform_bundle(), call.tenant, modules)
+    bundle = compile_new_rules(platform_bundle(), call.tenant, modules)
     call.show({"tenant": call.tenant, "tests": bundle.tests}, lambda: view(bundle.tests))
 
 

@@ -7,6 +7,7 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table
 
+from intelgraph.cli.confirmation import confirm
 from intelgraph.cli.invocation import invocation
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def offboard(
 ) -> None:
     """Deny a tenant for good. Its name is never given again."""
     if not yes:
-        typer.confirm(f"Deny {name} for good?", abort=True)
+        confirm(invocation(context), f"Deny {name} for good?")
     _act(context, lambda client: client.tenants.offboard(name))
 
 

@@ -70,6 +70,8 @@ class Approval:
     """SHA-256 of the document."""
     plan: tuple[str, ...]
     """What will happen, in plain words; empty in lists."""
+    now: tuple[str, ...]
+    """What the plan comes to as things are at this moment; nothing that anybody approves."""
     reason: str
     ticket: str
     role: str
@@ -161,6 +163,7 @@ def approval_of(approval: approval_pb2.Approval) -> Approval:
         document=approval.document,
         digest=approval.digest,
         plan=tuple(approval.plan),
+        now=tuple(approval.now),
         reason=approval.reason,
         ticket=approval.ticket,
         role=approval.role,

@@ -110,7 +110,7 @@ class Approvals:
 
     async def approve(
         self,
-        approval: Approval,
+        seen: Approval,
         *,
         reason: str = "",
         signer: Signer | None = None,
@@ -118,24 +118,24 @@ class Approvals:
     ) -> Approval:
         """Approves what the caller has got and seen. Who has registered a key gives its `signer`."""
         request = approval_pb2.ApproveRequest(
-            approval_id=str(approval.approval_id), digest=approval.digest, reason=reason
+            approval_id=str(seen.approval_id), digest=seen.digest, reason=reason
         )
         if signer is not None:
-            request.signature.CopyFrom(await self._signed(approval, "approve", signer, timeout))
+            request.signature.CopyFrom(await self._signed(seen, "approve", signer, timeout))
         return approval_of((await self._caller.call(self._stub.Approve, request, timeout)).approval)
 
     async def deny(
         self,
-        approval: Approval,
+        seen: Approval,
         *,
         reason: str,
         signer: Signer | None = None,
         timeout: float | None = None,
     ) -> Approval:
         """Ends a request for good."""
-        request = approval_pb2.DenyRequest(approval_id=str(approval.approval_id), reason=reason)
+        request = approval_pb2.DenyRequest(approval_id=str(seen.approval_id), reason=reason)
         if signer is not None:
-            request.signature.CopyFrom(await self._signed(approval, "deny", signer, timeout))
+            request.signature.CopyFrom(await self._signed(seen, "deny", signer, timeout))
         return approval_of((await self._caller.call(self._stub.Deny, request, timeout)).approval)
 
     async def withdraw(self, approval_id: UUID, *, timeout: float | None = None) -> Approval:
@@ -153,17 +153,21 @@ class Approvals:
         signer: Signer,
         *,
         endorser: Signer | None = None,
+        approval: UUID | None = None,
         timeout: float | None = None,
     ) -> ApproverKey:
         """Registers a key of the caller's, who has to sign from then on; `public_key` in PEM or DER.
 
-        `endorser` is a key of the caller's that is in force: needed where there is one.
+        `endorser` is a key of the caller's that is in force: needed where there is one. Where there was one and is
+        none it takes `approval`; raises FailedPrecondition APPROVAL_MISSING without, whose metadata has the document.
         """
         me = await self._whoami(timeout)
         at_us = time.time_ns() // 1_000
         statement = _key_statement(me, "register", signer.key_id, at_us)
         request = approval_pb2.RegisterApproverKeyRequest(
-            public_key=public_key, proof=_signature(signer, statement, at_us)
+            public_key=public_key,
+            proof=_signature(signer, statement, at_us),
+            approval_id=str(approval) if approval is not None else "",
         )
         if endorser is not None:
             request.endorsement.CopyFrom(_signature(endorser, statement, at_us))

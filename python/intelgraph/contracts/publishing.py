@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
 from intelgraph.approvals.document import PlanDocument
-from intelgraph.approvals.missing import approval_missing
 from intelgraph.contracts.compiling import compile_contract
 from intelgraph.contracts.precedence import precedence
 from intelgraph.contracts.registry import PublishedContract, published_contract
-from intelgraph.contracts.retention import HOLD, Due, Newest, RetentionEffect, count_due
+from intelgraph.contracts.retention import Due, Newest, RetentionEffect, count_due
 from intelgraph.errors import Aborted, AlreadyExists, NotFound, PermissionDenied
 from intelgraph.provenance.kinds.spine import ContractPublished, ContractRetentionChanged
 from intelgraph.provenance.ledger import Act
@@ -54,7 +53,7 @@ class Consents(Protocol):
         document: "Mapping[str, Any]",
         by: "Actor",
     ) -> object:
-        """Raises unless the approval is there, approved, and of exactly this document."""
+        """Raises unless the approval is there, approved, and of exactly this document; without one, says how to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +178,9 @@ class ContractPublisher:
         """
         if not effect.shortens:
             return None
-        if approval_id is None:
+        if approval_id is None:  # which it is to ask for
             ahead = await self._due(tenant, contract, effect, days_ahead=DAYS_TO_ACT)
-            raise approval_missing(
-                APPROVAL_KIND, tenant, _plan(contract, effect, ahead), _shortens(contract, effect)
-            )
+            return _plan(contract, effect, ahead)
         most = _most(await self._approvals.get(tenant, approval_id))
         allowed = Due(max(due.changes, most.changes), max(due.quarantined, most.quarantined))
         return _plan(contract, effect, allowed)
@@ -273,15 +270,6 @@ def _most(approval: "Approval") -> Due:
         return Due()
     said = PlanDocument.read(approval.document).members()
     return Due(said["due_changes"], said["due_quarantined"])
-
-
-def _shortens(contract: "Contract", effect: RetentionEffect) -> str:
-    what = (
-        "lifts its legal hold"
-        if effect.before == HOLD
-        else f"keeps it for less long than {effect.before}, which holds now"
-    )
-    return f"version {contract.version} of {contract.dataset}, with {effect.after}, {what}"
 
 
 def _acts(

@@ -4,7 +4,6 @@ The newest version decides for everything that the dataset has, so a version tha
 kept until then, and one after `legal-hold` lifts the hold.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
@@ -12,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from intelgraph.contracts.precedence import precedence
+from intelgraph.contracts.retention_classes import DAYS, is_shorter
 from intelgraph.storage import retention
 
 if TYPE_CHECKING:
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from intelgraph.storage.connection import Connection
     from intelgraph.storage.database import Database
 
-HOLD: Final = "legal-hold"
-
-DAYS: Final[Mapping[str, int | None]] = {
-    "ephemeral-7d": 7,
-    "short-30d": 30,
-    "standard-365d": 365,
-    "long-1825d": 1825,
-    HOLD: None,
-}
-"""The days of each class, the shortest first; None where nothing is ever due."""
-
-_CLASSES: Final = tuple(DAYS)
 _COUNTED_AT_ONCE: Final = 200_000
 _COUNTED: Final = 5_000_000
 
@@ -77,7 +65,7 @@ class RetentionEffect:
     @property
     def shortens(self) -> bool:
         """Whether it lifts a hold, or keeps for less long."""
-        return self.before is not None and _CLASSES.index(self.after) < _CLASSES.index(self.before)
+        return self.before is not None and is_shorter(self.after, self.before)
 
 
 @dataclass(frozen=True, slots=True)

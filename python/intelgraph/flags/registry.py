@@ -22,8 +22,7 @@ from uuid import UUID
 
 import asyncpg
 
-from intelgraph.approvals.document import PlanDocument
-from intelgraph.errors import FailedPrecondition, IntelGraphError, InvalidArgument
+from intelgraph.errors import IntelGraphError, InvalidArgument
 from intelgraph.flags import metrics, store
 from intelgraph.flags.changes import APPROVAL_KIND, FlagChange, State, document
 from intelgraph.flags.snapshot import SAFE, Change, Effective, Setting, Share, Snapshot, effective
@@ -111,6 +110,10 @@ class FlagRegistry:
         rule = self._current()[flag]
         return effective(flag, tenant_id, rule.share, rule.settings.get(tenant_id))
 
+    def with_share(self, flag: Flag, tenant_id: UUID, percent: int) -> Effective:
+        """The value that would hold for the tenant with such a share, and all else as it is."""
+        return effective(flag, tenant_id, Share(percent), self._current()[flag].settings.get(tenant_id))
+
     def share(self, flag: Flag) -> Share:
         """The share of tenants that has the weakened value."""
         return self._current()[flag].share
@@ -158,6 +161,8 @@ class FlagRegistry:
                 subject=f"flag:{change.kind.name}",
                 by=by,
                 tenant=tenant,
+                # Nobody waits for anything to be safe again.
+                while_forked=not weakens,
             )
         _log.info("flag_changed", extra={"flag": change.kind.name, "after": change.after})
         with contextlib.suppress(
@@ -174,15 +179,12 @@ class FlagRegistry:
         approval_id: UUID | None,
         by: Actor,
     ) -> None:
-        plan = document(change, state)
-        if approval_id is None:
-            raise _approval_missing(change, plan)
         await self._approvals.consume(
             connection,
             approval_id=approval_id,
             kind=APPROVAL_KIND,
             tenant=change.tenant,
-            document=plan,
+            document=document(change, state),
             by=by,
         )
 
@@ -244,6 +246,7 @@ class FlagRegistry:
                             tenant=_OfTenant(over.tenant_id, over.tenant)
                             if over.tenant_id is not None
                             else None,
+                            while_forked=True,
                         )
         except IntelGraphError as error:
             _log.warning("what ended of a flag is not written down yet: %s", error.reason)
@@ -265,25 +268,6 @@ async def _put(connection: "Connection", change: FlagChange, changed: Change) ->
     weakened = change.weakened
     setting = Setting(weakened, change.until, changed) if weakened is not None else None
     await store.put_setting(connection, flag, change.tenant.tenant_id, setting)
-
-
-def _approval_missing(change: FlagChange, plan: Mapping[str, Any]) -> FailedPrecondition:
-    bound = PlanDocument.of(plan)
-    written = bound.content.decode()
-    platform = " --platform" if change.tenant is None else ""
-    return FailedPrecondition(
-        "APPROVAL_MISSING",
-        f"the change of the flag {change.kind.name} from {plan['before']} to {plan['after']} weakens,"
-        f" and takes an approval of the kind {APPROVAL_KIND}",
-        fix=f"intelgraph approvals request {APPROVAL_KIND}{platform} --reason WHY --document '{written}',"
-        " and once it is approved make the same change with --approval ID",
-        metadata={
-            "kind": APPROVAL_KIND,
-            "digest": bound.digest.hex(),
-            "document": written,
-            "platform": "true" if change.tenant is None else "false",
-        },
-    )
 
 
 def _us(moment: datetime | None) -> int | None:

@@ -17,6 +17,7 @@ from intelgraph.gateway.approval_id import approval_id, approval_id_if_given
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.permissions import require_also
+from intelgraph.gateway.share_reach import ShareReach
 from intelgraph.gateway.v1 import approval_pb2, approval_pb2_grpc
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 APPROVE_AS_MACHINE: Final = "approval.approve_as_machine"
-"""Without it a machine decides on no approval. No role holds it by default."""
+"""Without it a machine decides on no approval. Only the role `machine-approver` grants it, and nothing else."""
 
 _STATES: Final = {
     ApprovalState.REQUESTED: approval_pb2.APPROVAL_STATE_REQUESTED,
@@ -46,10 +47,11 @@ _FIRST_KEY: Final = b""
 class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     """The approvals of the caller's tenant."""
 
-    def __init__(self, approvals: Approvals, keys: ApproverKeys, waiting: Waiting) -> None:
+    def __init__(self, approvals: Approvals, keys: ApproverKeys, waiting: Waiting, reach: ShareReach) -> None:
         self._approvals = approvals
         self._keys = keys
         self._waiting = waiting
+        self._reach = reach
 
     async def RequestApproval(  # noqa: N802 (gRPC's name)
         self, request: approval_pb2.RequestApprovalRequest, context: "Context"
@@ -67,14 +69,14 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             supersedes=approval_id_if_given(request.supersedes),
         )
         approval = await self._approvals.request(identity.tenant, wanted, _caller(identity))
-        return approval_pb2.RequestApprovalResponse(approval=_message(approval))
+        return approval_pb2.RequestApprovalResponse(approval=await self._with_now(approval))
 
     async def GetApproval(  # noqa: N802 (gRPC's name)
         self, request: approval_pb2.GetApprovalRequest, context: "Context"
     ) -> approval_pb2.GetApprovalResponse:
         tenant = current_identity.get().tenant
         approval = await self._approvals.get(tenant, approval_id(request.approval_id))
-        return approval_pb2.GetApprovalResponse(approval=_message(approval))
+        return approval_pb2.GetApprovalResponse(approval=await self._with_now(approval))
 
     async def ListApprovals(  # noqa: N802 (gRPC's name)
         self, request: approval_pb2.ListApprovalsRequest, context: "Context"
@@ -156,6 +158,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             request.public_key,
             _signature(request.proof),
             _signature(request.endorsement) if request.HasField("endorsement") else None,
+            approval_id_if_given(request.approval_id),
         )
         return approval_pb2.RegisterApproverKeyResponse(key=_key_message(key))
 
@@ -189,6 +192,12 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             _signature(request.endorsement) if request.HasField("endorsement") else None,
         )
         return approval_pb2.RevokeApproverKeyResponse(key=_key_message(key))
+
+    async def _with_now(self, approval: Approval) -> approval_pb2.Approval:
+        """For a person who is to decide: also what it comes to now."""
+        message = _message(approval)
+        message.now.extend(await self._reach.now(approval))
+        return message
 
 
 async def _decider() -> Identity:

@@ -36,6 +36,7 @@ from intelgraph.gateway.policy_service import PolicyParts, PolicyService
 from intelgraph.gateway.quarantine_service import QuarantineService
 from intelgraph.gateway.server import Parts, Service
 from intelgraph.gateway.settings import ConfigurationError, Settings, WrongSetting
+from intelgraph.gateway.share_reach import ShareReach
 from intelgraph.gateway.tenant_service import TenantService
 from intelgraph.gateway.token_keys import KeyFile, KeyUrl, TokenKeys
 from intelgraph.gateway.tokens import TokenVerifier
@@ -97,7 +98,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                 TenantRegistry(database, core.ledger) as tenants,
                 _approvals(database, core.ledger, await tenants.ensure(settings.platform_tenant)) as (
                     approvals,
-                    approval_service,
+                    waiting,
                 ),
                 FlagRegistry(database, core.ledger, approvals) as flags,
                 operating(
@@ -117,7 +118,9 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                     services=[
                         *_services(tenants, flags, settings.platform_tenant),
                         *_data_services(settings, database, core, authenticator, flags, approvals),
-                        approval_service,
+                        _approval_service(
+                            database, core.ledger, approvals, waiting, ShareReach(flags, tenants)
+                        ),
                         _ledger_service(settings, database, core, directory, tenants),
                         *operation_services,
                         _policy_service(policy),
@@ -270,17 +273,20 @@ async def _core(settings: Settings, database: Database) -> AsyncIterator[_Core]:
 @asynccontextmanager
 async def _approvals(
     database: Database, ledger: Ledger, platform: Tenant
-) -> AsyncIterator[tuple[Approvals, Service]]:
+) -> AsyncIterator[tuple[Approvals, Waiting]]:
     approvals = Approvals(database, ledger, platform)
     async with Waiting(database, approvals) as waiting:
-        service = ApprovalService(approvals, ApproverKeys(database, ledger), waiting)
-        yield (
-            approvals,
-            Service(
-                "intelgraph.gateway.v1.ApprovalService",
-                lambda server: approval_pb2_grpc.add_ApprovalServiceServicer_to_server(service, server),
-            ),
-        )
+        yield approvals, waiting
+
+
+def _approval_service(
+    database: Database, ledger: Ledger, approvals: Approvals, waiting: Waiting, reach: ShareReach
+) -> Service:
+    service = ApprovalService(approvals, ApproverKeys(database, ledger, approvals), waiting, reach)
+    return Service(
+        "intelgraph.gateway.v1.ApprovalService",
+        lambda server: approval_pb2_grpc.add_ApprovalServiceServicer_to_server(service, server),
+    )
 
 
 def _data_services(

@@ -1,9 +1,10 @@
 """`PolicyService`: a tenant's own rules, and why something is denied."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -11,7 +12,8 @@ from intelgraph._core import CoreError, PolicyBundle, PolicyQuestion
 from intelgraph.gateway.identity import current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import policy_pb2, policy_pb2_grpc
-from intelgraph.policy.rules import Module, check_rules
+from intelgraph.policy.expendable import TooManyStuck
+from intelgraph.policy.rules import Module, check_new_rules
 
 if TYPE_CHECKING:
     import grpc
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from intelgraph.policy.watch import RulesWatch
 
     Context = grpc.aio.ServicerContext[Any, Any]
+
+CHECKS_AT_ONCE: Final = 2
+"""Rules of different tenants that are checked at once when they are put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,9 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
 
     def __init__(self, parts: PolicyParts) -> None:
         self._parts = parts
-        self._turn = (
-            asyncio.Semaphore()
-        )  # what is put may burn a core while it is checked, and no more than one
+        # What is put may burn a core while it is checked: of each tenant one, and so many of all.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
     async def GetPolicy(  # noqa: N802 (gRPC's name)
         self, request: policy_pb2.GetPolicyRequest, context: "Context"
@@ -60,8 +65,8 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         modules = [Module(each.name, each.text) for each in request.modules]
         bundle = parts.platform
         if modules:
-            async with self._turn:
-                bundle = await check_rules(parts.platform, identity.tenant.name, modules, parts.threads)
+            async with self._turns[identity.tenant.name], self._checks:
+                bundle = await check_new_rules(parts.platform, identity.tenant.name, modules, parts.threads)
         tests = bundle.tests if modules else []
         if request.dry_run:
             return policy_pb2.PutPolicyResponse(tests=tests)
@@ -113,9 +118,11 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         )
         try:
             explained = orjson.loads(
-                await self._parts.threads.run(lambda: bundle.explain(question), seconds=1.0)
+                await self._parts.threads.run(
+                    tenant, bundle.revision, lambda: bundle.explain(question), seconds=1.0
+                )
             )
-        except (CoreError, TimeoutError) as error:
+        except (CoreError, TimeoutError, TooManyStuck) as error:
             answer.fault = answer.fault or str(error) or "too slow"
             return answer
         answer.granted_by.extend(explained["granted_by"])

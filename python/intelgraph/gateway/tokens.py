@@ -1,9 +1,9 @@
 """Access tokens: signed JWTs (RFC 7519) checked as RFC 8725 asks.
 
-Claims: `sub` the caller, `tenant` the name of its tenant, `roles` a list of role names, `aud` and `exp` as
-usual. Where `client_id` is the same as `sub`, the token was given to a program for itself (RFC 9068 §2.2: no
-resource owner was involved) and not to a person. `ig_attrs`, an object of texts, is what the issuer says of the
-caller besides: the policy reads it.
+Claims: `sub` the caller, by a name that shows as it is (`intelgraph.person`), `tenant` the name of its tenant,
+`roles` a list of role names, `aud` and `exp` as usual. Where `client_id` is the same as `sub`, the token was given
+to a program for itself (RFC 9068 §2.2: no resource owner was involved) and not to a person. `ig_attrs`, an object
+of texts, is what the issuer says of the caller besides: the policy reads it.
 
 A caller sends the same token with every call, and to check a signature takes 0.2 ms, as long as a small call
 takes altogether. So a token that held is remembered, by its hash, until it expires or its key is replaced.
@@ -19,6 +19,7 @@ import jwt
 
 from intelgraph.errors import Unauthenticated
 from intelgraph.gateway.token_keys import TokenKeys
+from intelgraph.person import names_a_person
 
 _LONGEST_TOKEN: Final = 16 * 1024
 _MOST_REMEMBERED: Final = 4096
@@ -153,6 +154,12 @@ class TokenVerifier:
             or not all(isinstance(value, str) for value in attributes.values())
         ):
             raise _failure(jwt.InvalidTokenError())
+        if not names_a_person(subject):
+            raise _refused(
+                "TOKEN_SUBJECT",
+                "the claim sub does not show as it is: two names that look alike could be two callers",
+                "issue a sub without control, format or other invisible characters, or blanks at its ends",
+            )
         return TokenClaims(
             subject,
             tenant,

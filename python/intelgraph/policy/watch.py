@@ -39,6 +39,8 @@ START_SECONDS: Final = 30.0
 AT_ONCE: Final = 2
 """Tenants whose rules are compiled at once."""
 
+_UNUSABLE: Final = "the tenant's rules cannot be used"
+
 _log = logging.getLogger(__name__)
 
 
@@ -134,7 +136,7 @@ class RulesWatch:
             _, late = await asyncio.wait(self._loading.values(), timeout=patience)
             for (tenant, version), task in list(self._loading.items()):
                 if task in late and self._installed.get(tenant, 0) < version:
-                    self._decisions.install(tenant, self._platform.closed(tenant))
+                    self._decisions.install(tenant, self._platform.closed(tenant, _UNUSABLE))
         self._read_at = began
         self._read.set()
 
@@ -158,4 +160,4 @@ class RulesWatch:
                 tenant,
                 extra={"version": version, "problem": problem},
             )
-            return self._platform.closed(tenant)
+            return self._platform.closed(tenant, _UNUSABLE)

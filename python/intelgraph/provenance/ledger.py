@@ -81,12 +81,12 @@ class Ledger:
         subject: str,
         by: "Actor",
         tenant: EntryTenant | None,
-        about_fork: bool = False,
+        while_forked: bool = False,
     ) -> UUID:
         """Writes one entry and gives its id. Raises as `append_all`."""
         acts = [Act(facts, subject, by, tenant)]
-        (entry_id,) = await self.append_all(connection, acts, about_fork=about_fork)
-        return entry_id
+        (entry_id,) = await self.append_all(connection, acts, while_forked=while_forked)
+        return UUID(bytes=entry_id)
 
     async def append_all(
         self,
@@ -94,10 +94,11 @@ class Ledger:
         acts: Sequence[Act],
         at_us: int | None = None,
         *,
-        about_fork: bool = False,
-    ) -> Sequence[UUID]:
-        """Writes entries, in order, and gives their ids; `at_us` is the database's time where the caller has read it.
-        What is done about a fork of the ledger is entered while it is forked, too, and gets its index afterwards.
+        while_forked: bool = False,
+    ) -> Sequence[bytes]:
+        """Writes entries, in order, and gives their ids, 16 bytes each; `at_us` is the database's time where the caller
+        has read it. What is done about a fork of the ledger, or only takes something from whom it could harm, is
+        entered `while_forked` too, and gets its index afterwards.
 
         Raises FailedPrecondition LEDGER_FORKED, and as `KeyService.authorise`.
         """
@@ -107,12 +108,12 @@ class Ledger:
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             at_us = (now - _EPOCH) // timedelta(microseconds=1)
         ids, packed = await self._sealed(at_us, [_new(act) for act in acts])
-        if about_fork:
+        if while_forked:
             await connection.execute("SELECT set_config('intelgraph.about_fork', 'on', true)")
         await log_rows.put_into_outbox(connection, len(ids), packed)
-        if about_fork:
+        if while_forked:
             await connection.execute("SELECT set_config('intelgraph.about_fork', 'off', true)")
-        return [UUID(bytes=entry_id) for entry_id in ids]
+        return ids
 
     async def _sealed(self, at_us: int, entries: Sequence[_New]) -> tuple[Sequence[bytes], bytes]:
         for _ in range(ATTEMPTS):

@@ -1,23 +1,24 @@
 """The log as files: tiles and entry bundles of C2SP tlog-tiles, and the last signed checkpoint.
 
-A file that is here is whole and on disk. What a signed checkpoint covers never changes; partial tiles stay until the
-full one is there. A log that was given up lies below `forks`, and is never removed.
+A file that is here is whole and on disk. What a signed checkpoint covers never changes; partial tiles stay until a
+checkpoint covers the full one. A log that was given up lies below `forks`, and is never removed.
 """
 
-import contextlib
-import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from intelgraph._core import sync_log_directory, write_log_files
 from intelgraph.errors import Unavailable
 
 CHECKPOINT: Final = "checkpoint"
 FORKS: Final = "forks"
 RETRY_SECONDS: Final = 1.0
 _TILES: Final = "tile"
+_PARTIALS: Final = ".p"
 LARGEST_FILE: Final = 256 * (2 + 65_535)
 """Bytes of an entry bundle whose entries are all as long as they may be."""
 
@@ -51,26 +52,31 @@ class LogDirectory:
 
     def write(self, files: Iterable[tuple[str, bytes]]) -> None:
         """Writes files; returns when all of them, and their names, are on disk."""
-        directories = set()
         with self._faults():
-            for path, content in files:
-                target = self.root / path
-                target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-                _replace(target, content)
-                directories.add(target.parent)
-            for directory in directories:
-                _sync_up(directory, self.root)
+            write_log_files(self.root, [*files])
 
     def publish(self, checkpoint: bytes) -> None:
         """Makes it the log's checkpoint; what it covers is written."""
         self.write([(CHECKPOINT, checkpoint)])
 
+    def drop_partials(self, paths: Iterable[str]) -> None:
+        """Removes the partial tiles of those of these paths that are full tiles. Who still asks for one finds nothing
+        and takes the beginning of the full one (C2SP tlog-tiles, "Partial Tiles").
+        """
+        with self._faults():
+            for path in paths:
+                if f"{_PARTIALS}/" not in path:
+                    shutil.rmtree(self.root / f"{path}{_PARTIALS}", ignore_errors=True)
+
     def sweep(self) -> None:
-        """Removes what writers left that were killed: files that never got their name."""
+        """Removes what writers left that were killed: files that never got their name, partial tiles of full ones."""
         with self._faults():
             for path in self.root.rglob(".*"):
                 if _SCRATCH.fullmatch(path.name):
                     path.unlink(missing_ok=True)
+            for partials in (self.root / _TILES).rglob(f"*{_PARTIALS}"):
+                if partials.with_name(partials.name.removesuffix(_PARTIALS)).exists():
+                    shutil.rmtree(partials, ignore_errors=True)
 
     def set_aside(self, name: str) -> Path | None:
         """Moves the log that is here to `forks/<name>`, and says where it is now; None where there is none. What was
@@ -88,7 +94,7 @@ class LogDirectory:
             # The checkpoint last: as long as it is here, whoever comes next knows that it is to be moved.
             for each in moved:
                 each.rename(target / each.name)
-            _sync_up(target, self.root)
+            sync_log_directory(self.root, target)
         return target
 
     @contextmanager
@@ -108,30 +114,3 @@ class LogDirectory:
     def is_path(path: str) -> bool:
         """Whether this is a path of a log: what is asked for from elsewhere never leaves the directory."""
         return path == CHECKPOINT or _TILE.fullmatch(path) is not None
-
-
-def _replace(target: Path, content: bytes) -> None:
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-        raise
-
-
-def _sync_up(directory: Path, root: Path) -> None:
-    """Puts the names in a directory on disk, and those of the directories above that lead to it."""
-    while True:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if directory == root:
-            return
-        directory = directory.parent

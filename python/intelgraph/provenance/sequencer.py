@@ -171,6 +171,7 @@ class Sequencer:
         await asyncio.to_thread(self._directory.write, files)
         self._reached(Step.WRITTEN)
         await self._conclude(connection, origin, after)
+        await asyncio.to_thread(self._directory.drop_partials, [path for path, _ in files])
         metrics.SEQUENCED.inc(after.size - edge.size)
         return after, after.size - edge.size
 

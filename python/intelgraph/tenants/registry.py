@@ -214,12 +214,26 @@ class TenantRegistry:
             row = await connection.fetchrow(
                 "UPDATE tenant SET state = $2 WHERE tenant_id = $1 RETURNING *", before.tenant_id, state.value
             )
-            await self._append(connection, TenantStateChanged(before.state.value, state.value), before, by)
+            facts = TenantStateChanged(before.state.value, state.value)
+            # A tenant can be denied everything whatever has become of the ledger.
+            suspends = state is TenantState.SUSPENDED
+            await self._append(connection, facts, before, by, while_forked=suspends)
         _log.info("tenant %s is %s", name, state.value)
         return self._remember(_tenant(row))
 
-    async def _append(self, connection: "Connection", facts: "Facts", tenant: Tenant, by: "Actor") -> None:
-        await self._ledger.append(connection, facts, subject=f"tenant:{tenant.name}", by=by, tenant=tenant)
+    async def _append(
+        self,
+        connection: "Connection",
+        facts: "Facts",
+        tenant: Tenant,
+        by: "Actor",
+        *,
+        while_forked: bool = False,
+    ) -> None:
+        subject = f"tenant:{tenant.name}"
+        await self._ledger.append(
+            connection, facts, subject=subject, by=by, tenant=tenant, while_forked=while_forked
+        )
 
     def _remember(self, tenant: Tenant) -> Tenant:
         """Puts what this process changed into its own memory at once."""

@@ -90,7 +90,7 @@ deny contains "low" if {
 #[test]
 fn rules_that_cannot_be_used_deny_everything_but_mending() {
     let platform = platform();
-    let closed = platform.closed("acme");
+    let closed = platform.closed("acme", "the \"rules\" cannot be used");
     let decider = Decider::new(platform);
     decider.install("acme", Some(Arc::new(closed)));
     assert_eq!(decider.decide(&question("entity.read", &["analyst"])).reason, Reason::TenantRule);

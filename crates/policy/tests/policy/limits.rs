@@ -70,20 +70,6 @@ fn rules_that_lean_on_each_other_for_as_long_as_they_may_need_no_deep_stack() {
 }
 
 #[test]
-fn rules_that_lean_on_themselves_deny() {
-    let body = "a if b\nb if a\ndeny contains \"x\" if { input.permission; a }";
-    let platform = platform();
-    let decider = Decider::new(platform);
-    match decider.bundle_of("acme").0.with_tenant_rules("acme", &rules(body)) {
-        Err(_) => {}
-        Ok(own) => {
-            decider.install("acme", Some(Arc::new(own)));
-            assert!(!decider.decide(&question("entity.read", &["analyst"])).allow);
-        }
-    }
-}
-
-#[test]
 fn long_expressions_do_not_overflow_the_stack() {
     for text in [
         format!("x := (1{})", " +\n1".repeat(8_000)),

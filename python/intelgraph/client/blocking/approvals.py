@@ -105,11 +105,19 @@ class Approvals:
         signer: approvals.Signer,
         *,
         endorser: approvals.Signer | None = None,
+        approval: UUID | None = None,
         timeout: float | None = None,
     ) -> approval.ApproverKey:
         """Registers a key of the caller's, who has to sign from then on."""
         return self._portal.call(
-            partial(self._inner.register_key, public_key, signer, endorser=endorser, timeout=timeout)
+            partial(
+                self._inner.register_key,
+                public_key,
+                signer,
+                endorser=endorser,
+                approval=approval,
+                timeout=timeout,
+            )
         )
 
     def list_keys(

@@ -165,6 +165,7 @@ class Approval(_message.Message):
     SETTLED_US_FIELD_NUMBER: _builtins.int
     SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
     DECISIONS_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     """Names it, a UUID in text form."""
     tenant: _builtins.str
@@ -213,6 +214,10 @@ class Approval(_message.Message):
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]:
         """What people said, in that order."""
 
+    @_builtins.property
+    def now(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the plan comes to as things are at this moment, in plain words; empty in lists, and once it is over."""
+
     def __init__(
         self,
         *,
@@ -238,10 +243,11 @@ class Approval(_message.Message):
         settled_us: _builtins.int = ...,
         superseded_by: _builtins.str = ...,
         decisions: _abc.Iterable[Global___Decision] | None = ...,
+        now: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "decisions", b"decisions", "digest", b"digest", "document", b"document", "expires_us", b"expires_us", "kind", b"kind", "missing", b"missing", "origin", b"origin", "plan", b"plan", "platform", b"platform", "quorum", b"quorum", "reason", b"reason", "requested_by", b"requested_by", "requested_us", b"requested_us", "role", b"role", "settled_by", b"settled_by", "settled_us", b"settled_us", "state", b"state", "superseded_by", b"superseded_by", "tenant", b"tenant", "ticket", b"ticket", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "decisions", b"decisions", "digest", b"digest", "document", b"document", "expires_us", b"expires_us", "kind", b"kind", "missing", b"missing", "now", b"now", "origin", b"origin", "plan", b"plan", "platform", b"platform", "quorum", b"quorum", "reason", b"reason", "requested_by", b"requested_by", "requested_us", b"requested_us", "role", b"role", "settled_by", b"settled_by", "settled_us", b"settled_us", "state", b"state", "superseded_by", b"superseded_by", "tenant", b"tenant", "ticket", b"ticket", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -769,10 +775,13 @@ class RegisterApproverKeyRequest(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
     public_key: _builtins.bytes
     """The public key, in PEM or as SubjectPublicKeyInfo in DER."""
     tenant: _builtins.str
     """Name of the tenant, if the caller wants it checked."""
+    approval_id: _builtins.str
+    """The approval of the kind `approver_key.register`; needed where the caller had keys, and none is in force."""
     @_builtins.property
     def proof(self) -> Global___StatementSignature:
         """Signature of that key over the statement of its registration."""
@@ -788,10 +797,11 @@ class RegisterApproverKeyRequest(_message.Message):
         proof: Global___StatementSignature | None = ...,
         endorsement: Global___StatementSignature | None = ...,
         tenant: _builtins.str = ...,
+        approval_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "proof", b"proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "proof", b"proof", "public_key", b"public_key", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "endorsement", b"endorsement", "proof", b"proof", "public_key", b"public_key", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@ package intelgraph.roles
 
 granted_by := {
 	"approval.approve": {"security-officer"},
+	"approval.approve_as_machine": {"machine-approver"},
 	"approval.read": {"security-officer", "auditor", "operator"},
 	"approval.request": {"security-officer", "operator"},
 	"changes.read": {"analyst", "auditor"},
@@ -30,8 +31,18 @@ granted_by := {
 	"tenant.write": {"operator"},
 }
 
-# Every role there is. `playbook` is for automation; the permissions of playbooks come with them.
-names := {"connector", "service", "analyst", "security-officer", "auditor", "operator", "playbook"}
+# Every role there is. `playbook` is for automation; the permissions of playbooks come with them. `machine-approver` lets
+# a machine use what its other roles let a person approve; nobody has it who was not given it on purpose.
+names := {
+	"connector",
+	"service",
+	"analyst",
+	"security-officer",
+	"auditor",
+	"operator",
+	"playbook",
+	"machine-approver",
+}
 
 # Permissions whose use shows or changes what is not the caller's tenant's: the platform tenant's only.
 across_tenants := {

@@ -107,6 +107,8 @@ class ApproverKeyRegistered(Facts):
     """SubjectPublicKeyInfo in DER, hexadecimal."""
     endorsed_by: str | None
     """The key of the same person that vouched for it; None where there was none in force."""
+    approval_id: str | None
+    """The approval under which it was registered; None where none was given."""
 
 
 @dataclass(frozen=True, slots=True)
