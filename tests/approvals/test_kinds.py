@@ -75,6 +75,21 @@ def refused(kind: ApprovalKind, document: dict[str, Any]) -> list[str]:
     return [violation.pointer for violation in caught.value.violations]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "pointers"),
+    [
+        ("legal-hold", "long-1825d", []),
+        ("short-30d", "ephemeral-7d", []),
+        ("short-30d", "short-30d", ["/after"]),
+        ("short-30d", "legal-hold", ["/after"]),
+        ("hold", "7d", ["/before", "/after"]),
+    ],
+)
+def test_what_shortens_nothing_cannot_be_asked_for(before: str, after: str, pointers: list[str]) -> None:
+    kind = kind_of("contract.shorten_retention")
+    assert [each.pointer for each in kind.misfits({"before": before, "after": after}, "acme")] == pointers
+
+
 @EVERY_KIND
 def test_a_kind_asks_for_somebody_and_has_a_name(kind: ApprovalKind) -> None:
     assert kind.quorum >= 1

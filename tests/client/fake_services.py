@@ -101,11 +101,17 @@ class FakeEntities(entity_pb2_grpc.EntityServiceServicer):
         await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
 
 
+HELD = b'{"retention":"ephemeral-7d"}'
+SHORTEN = "contract.shorten_retention"
+APPROVAL_DOCUMENT = '{"after":"ephemeral-7d","before":"legal-hold"}'
+
+
 class FakeContracts(contract_pb2_grpc.ContractServiceServicer):
-    """One contract, two versions."""
+    """One contract, two versions; the document `HELD` lifts a hold."""
 
     def __init__(self) -> None:
         self.document = b'{"schema":{}}'
+        self.approvals: list[str] = []
 
     async def UpsertContract(  # noqa: N802 - the wire's name
         self, request: contract_pb2.UpsertContractRequest, context: Any
@@ -113,7 +119,22 @@ class FakeContracts(contract_pb2_grpc.ContractServiceServicer):
         if request.document == b"{}":
             violation = errors.FieldViolation("/mapping", "is required")
             await end(context, errors.InvalidArgument("CONTRACT_INVALID", "no", violations=(violation,)))
-        return contract_pb2.UpsertContractResponse(contract=self._contract("1.0.0"), created=True)
+        self.approvals.append(request.approval_id)
+        if request.document == HELD and not request.approval_id:
+            metadata = {"kind": SHORTEN, "document": APPROVAL_DOCUMENT, "platform": "false"}
+            await end(context, errors.FailedPrecondition("APPROVAL_MISSING", "it lifts", metadata=metadata))
+        return contract_pb2.UpsertContractResponse(
+            contract=self._contract("1.0.0"), created=True, retention=self._effect(request.document)
+        )
+
+    async def CheckContract(  # noqa: N802 - the wire's name
+        self, request: contract_pb2.CheckContractRequest, context: Any
+    ) -> contract_pb2.CheckContractResponse:
+        return contract_pb2.CheckContractResponse(
+            contract=contract_pb2.Contract(dataset="weather", version="1.2.0", digest=b"d" * 32),
+            retention=self._effect(request.document),
+            approval_document=APPROVAL_DOCUMENT if request.document == HELD else "",
+        )
 
     async def GetContract(  # noqa: N802 - the wire's name
         self, request: contract_pb2.GetContractRequest, context: Any
@@ -132,6 +153,18 @@ class FakeContracts(contract_pb2_grpc.ContractServiceServicer):
     ) -> contract_pb2.ValidateRecordsResponse:
         return contract_pb2.ValidateRecordsResponse(
             valid=len(request.records) - 1, invalid=1, report=report(request.WhichOneof("contract") or "")
+        )
+
+    def _effect(self, document: bytes) -> contract_pb2.RetentionEffect:
+        if document != HELD:
+            return contract_pb2.RetentionEffect(stated="short-30d", after="short-30d")
+        return contract_pb2.RetentionEffect(
+            stated="ephemeral-7d",
+            before="legal-hold",
+            after="ephemeral-7d",
+            shortens=True,
+            due_changes=36_500,
+            due_quarantined=12,
         )
 
     def _contract(self, number: str) -> contract_pb2.Contract:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from intelgraph.approvals.approvals import Approvals
+from intelgraph.contracts.publishing import ContractPublisher
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
@@ -25,6 +27,18 @@ async def stranger(database: Database, ledger: Ledger) -> AsyncIterator[Tenant]:
 
 
 @pytest.fixture
-def contracts(database: Database, ledger: Ledger) -> ContractRegistry:
+def contracts(database: Database) -> ContractRegistry:
     """The registry of contracts."""
-    return ContractRegistry(database, ledger)
+    return ContractRegistry(database)
+
+
+@pytest_asyncio.fixture
+async def approvals(database: Database, ledger: Ledger) -> Approvals:
+    """The approvals of all tenants."""
+    return Approvals(database, ledger, await TenantRegistry(database, ledger).create("local", by=TESTER))
+
+
+@pytest.fixture
+def publisher(database: Database, ledger: Ledger, approvals: Approvals) -> ContractPublisher:
+    """What publishes contracts."""
+    return ContractPublisher(database, ledger, approvals)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from intelgraph.contracts.publishing import ContractPublisher
 from intelgraph.contracts.quarantine import (
     EntryPlace,
     OpenedEntry,
@@ -13,7 +14,6 @@ from intelgraph.contracts.quarantine import (
     QuarantineEntry,
     SealedEntry,
 )
-from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.errors import NotFound
 from intelgraph.provenance.ledger import Ledger
 from intelgraph.storage.database import Database
@@ -49,9 +49,9 @@ def quarantine(database: Database, opener: Unsealed, ledger: Ledger) -> Quaranti
 
 
 async def test_pages_hold_every_entry_once_newest_first(
-    quarantine: Quarantine, database: Database, contracts: ContractRegistry, tenant: Tenant
+    quarantine: Quarantine, database: Database, publisher: ContractPublisher, tenant: Tenant
 ) -> None:
-    stored = await store_entries(database, contracts, tenant, entries=7)
+    stored = await store_entries(database, publisher, tenant, entries=7)
     listed: list[QuarantineEntry] = []
     before: EntryPlace | None = None
     while (page := await quarantine.page(tenant, "", before, 3)).entries:
@@ -69,9 +69,9 @@ async def test_pages_hold_every_entry_once_newest_first(
 
 
 async def test_a_list_of_one_dataset_counts_that_dataset(
-    quarantine: Quarantine, database: Database, contracts: ContractRegistry, tenant: Tenant
+    quarantine: Quarantine, database: Database, publisher: ContractPublisher, tenant: Tenant
 ) -> None:
-    await store_entries(database, contracts, tenant, entries=2)
+    await store_entries(database, publisher, tenant, entries=2)
     of_flights = await quarantine.page(tenant, "flights", None, 10)
     of_weather = await quarantine.page(tenant, "weather", None, 10)
     assert (len(of_flights.entries), of_flights.total_records) == (2, 6)
@@ -81,11 +81,11 @@ async def test_a_list_of_one_dataset_counts_that_dataset(
 async def test_an_entry_is_opened_with_its_records_where_asked_for(
     quarantine: Quarantine,
     database: Database,
-    contracts: ContractRegistry,
+    publisher: ContractPublisher,
     tenant: Tenant,
     opener: Unsealed,
 ) -> None:
-    _, wanted, _ = await store_entries(database, contracts, tenant, entries=3)
+    _, wanted, _ = await store_entries(database, publisher, tenant, entries=3)
     entry, opened, indexes = await quarantine.get(tenant, wanted, with_records=True, by=TESTER)
     assert (entry.quarantine_id, entry.sequence) == (wanted, 1)
     assert opened == OpenedEntry(b"report 1", [b"record 1 0", b"record 1 5", b"record 1 9"])
@@ -103,12 +103,12 @@ async def test_an_entry_is_opened_with_its_records_where_asked_for(
 async def test_another_tenants_entry_is_not_there(
     quarantine: Quarantine,
     database: Database,
-    contracts: ContractRegistry,
+    publisher: ContractPublisher,
     tenant: Tenant,
     stranger: Tenant,
     opener: Unsealed,
 ) -> None:
-    (stored,) = await store_entries(database, contracts, tenant, entries=1)
+    (stored,) = await store_entries(database, publisher, tenant, entries=1)
     for asker, wanted in ((stranger, stored), (tenant, uuid4())):
         with pytest.raises(NotFound) as caught:
             await quarantine.get(asker, wanted, with_records=True, by=TESTER)
@@ -123,10 +123,10 @@ def _fingerprints(number: int) -> list[bytes]:
 
 
 async def store_entries(
-    database: Database, contracts: ContractRegistry, tenant: Tenant, *, entries: int
+    database: Database, publisher: ContractPublisher, tenant: Tenant, *, entries: int
 ) -> Sequence[UUID]:
     """Entries of three records each, oldest first; the two oldest at the same time."""
-    contract, _ = await contracts.upsert(tenant, document(tenant=tenant.name), by=TESTER)
+    contract = (await publisher.publish(tenant, document(tenant=tenant.name), by=TESTER)).contract
     identifiers = [uuid4() for _ in range(entries)]
     async with database.write() as connection:
         await connection.execute(

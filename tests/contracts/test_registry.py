@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from intelgraph.contracts.publishing import ContractPublisher
 from intelgraph.contracts.registry import ContractPlace, ContractRegistry
 from intelgraph.errors import AlreadyExists, DataLoss, InvalidArgument, NotFound, PermissionDenied
 from intelgraph.storage.settings import StorageSettings
@@ -16,11 +17,12 @@ from tests.retention.runs import owner
 
 
 async def test_a_contract_is_stored_in_canonical_form_under_its_digest(
-    contracts: ContractRegistry, tenant: Tenant
+    contracts: ContractRegistry, publisher: ContractPublisher, tenant: Tenant
 ) -> None:
-    published, created = await contracts.upsert(tenant, document(), by=TESTER)
+    done = await publisher.publish(tenant, document(), by=TESTER)
+    published = done.contract
     canonical = json.dumps(json.loads(document()), sort_keys=True, separators=(",", ":")).encode()
-    assert created
+    assert done.created
     assert published.document == canonical
     assert published.digest == hashlib.sha256(canonical).digest()
     assert (published.dataset, published.version) == ("flights", "1.0.0")
@@ -28,25 +30,30 @@ async def test_a_contract_is_stored_in_canonical_form_under_its_digest(
     assert published.compiled().digest == published.digest
 
 
-async def test_the_same_document_again_changes_nothing(contracts: ContractRegistry, tenant: Tenant) -> None:
-    published, _ = await contracts.upsert(tenant, document(), by=TESTER)
-    again, created = await contracts.upsert(tenant, json.dumps(json.loads(document())).encode(), by=TESTER)
-    assert not created
-    assert again == published
+async def test_the_same_document_again_changes_nothing(publisher: ContractPublisher, tenant: Tenant) -> None:
+    first = await publisher.publish(tenant, document(), by=TESTER)
+    again = await publisher.publish(tenant, json.dumps(json.loads(document())).encode(), by=TESTER)
+    assert not again.created
+    assert again.contract == first.contract
 
 
-async def test_a_published_version_never_changes(contracts: ContractRegistry, tenant: Tenant) -> None:
-    published, _ = await contracts.upsert(tenant, document(), by=TESTER)
+async def test_a_published_version_never_changes(
+    contracts: ContractRegistry, publisher: ContractPublisher, tenant: Tenant
+) -> None:
+    published = (await publisher.publish(tenant, document(), by=TESTER)).contract
     with pytest.raises(AlreadyExists) as caught:
-        await contracts.upsert(tenant, document(purpose=["something else"]), by=TESTER)
+        await publisher.publish(tenant, document(purpose=["something else"]), by=TESTER)
     assert caught.value.reason == "CONTRACT_VERSION_PUBLISHED"
     assert await contracts.get(tenant, "flights", "1.0.0") == published
 
 
 async def test_a_document_that_is_not_the_published_one_is_refused(
-    contracts: ContractRegistry, tenant: Tenant, storage_settings: StorageSettings
+    contracts: ContractRegistry,
+    publisher: ContractPublisher,
+    tenant: Tenant,
+    storage_settings: StorageSettings,
 ) -> None:
-    await contracts.upsert(tenant, document(), by=TESTER)
+    await publisher.publish(tenant, document(), by=TESTER)
     async with owner(storage_settings, tenant) as connection:
         await connection.execute(
             "UPDATE contract SET document = convert_to($1, 'UTF8')", document(retention="short-30d").decode()
@@ -54,32 +61,36 @@ async def test_a_document_that_is_not_the_published_one_is_refused(
     for reading in (
         contracts.get(tenant, "flights"),
         contracts.get(tenant, "flights", "1.0.0"),
-        contracts.upsert(tenant, document(), by=TESTER),
+        publisher.publish(tenant, document(), by=TESTER),
     ):
         with pytest.raises(DataLoss, match="CONTRACT_ALTERED"):
             await reading
 
 
 async def test_of_many_who_publish_at_once_one_does_and_numbers_have_no_gap(
-    contracts: ContractRegistry, tenant: Tenant
+    publisher: ContractPublisher, tenant: Tenant
 ) -> None:
     documents = [document(version=f"1.0.{number % 3}") for number in range(9)]
-    outcomes = await asyncio.gather(*(contracts.upsert(tenant, each, by=TESTER) for each in documents))
-    assert sum(created for _, created in outcomes) == 3
-    assert {published.contract_id for published, _ in outcomes} == {1, 2, 3}
-    assert {published.dataset_id for published, _ in outcomes} == {1}
+    outcomes = await asyncio.gather(*(publisher.publish(tenant, each, by=TESTER) for each in documents))
+    assert sum(done.created for done in outcomes) == 3
+    assert {done.contract.contract_id for done in outcomes} == {1, 2, 3}
+    assert {done.contract.dataset_id for done in outcomes} == {1}
 
 
-async def test_no_version_means_the_newest_release(contracts: ContractRegistry, tenant: Tenant) -> None:
+async def test_no_version_means_the_newest_release(
+    contracts: ContractRegistry, publisher: ContractPublisher, tenant: Tenant
+) -> None:
     for version in ("1.10.0", "1.9.0", "2.0.0-rc.1", "0.1.0"):
-        await contracts.upsert(tenant, document(version=version), by=TESTER)
+        await publisher.publish(tenant, document(version=version), by=TESTER)
     assert (await contracts.get(tenant, "flights")).version == "2.0.0-rc.1"
-    await contracts.upsert(tenant, document(version="2.0.0"), by=TESTER)
+    await publisher.publish(tenant, document(version="2.0.0"), by=TESTER)
     assert (await contracts.get(tenant, "flights")).version == "2.0.0"
 
 
-async def test_what_is_not_published_is_not_found(contracts: ContractRegistry, tenant: Tenant) -> None:
-    await contracts.upsert(tenant, document(), by=TESTER)
+async def test_what_is_not_published_is_not_found(
+    contracts: ContractRegistry, publisher: ContractPublisher, tenant: Tenant
+) -> None:
+    await publisher.publish(tenant, document(), by=TESTER)
     for dataset, version in (("flights", "1.0.1"), ("weather", ""), ("", "")):
         with pytest.raises(NotFound) as caught:
             await contracts.get(tenant, dataset, version)
@@ -90,12 +101,12 @@ async def test_what_is_not_published_is_not_found(contracts: ContractRegistry, t
 
 
 async def test_another_tenants_contract_is_neither_published_nor_found(
-    contracts: ContractRegistry, tenant: Tenant, stranger: Tenant
+    contracts: ContractRegistry, publisher: ContractPublisher, tenant: Tenant, stranger: Tenant
 ) -> None:
     with pytest.raises(PermissionDenied) as caught:
-        await contracts.upsert(stranger, document(tenant=tenant.name), by=TESTER)
+        await publisher.publish(stranger, document(tenant=tenant.name), by=TESTER)
     assert caught.value.reason == "TENANT_MISMATCH"
-    published, _ = await contracts.upsert(tenant, document(tenant=tenant.name), by=TESTER)
+    published = (await publisher.publish(tenant, document(tenant=tenant.name), by=TESTER)).contract
     with pytest.raises(NotFound):
         await contracts.get(stranger, "flights")
     assert await contracts.page(stranger, "", None, 10) == []
@@ -104,23 +115,23 @@ async def test_another_tenants_contract_is_neither_published_nor_found(
 
 
 async def test_what_is_wrong_with_a_document_is_said_by_place(
-    contracts: ContractRegistry, tenant: Tenant
+    contracts: ContractRegistry, publisher: ContractPublisher, tenant: Tenant
 ) -> None:
     for refused in (b"", b"{", b'{"version": "1.0.0"}', document()[:-1]):
         with pytest.raises(InvalidArgument) as caught:
-            await contracts.upsert(tenant, refused, by=TESTER)
+            await publisher.publish(tenant, refused, by=TESTER)
         assert caught.value.reason == "CONTRACT_INVALID"
         assert caught.value.violations
     assert await contracts.page(tenant, "", None, 10) == []
 
 
 async def test_pages_hold_every_contract_once_by_dataset_newest_first(
-    contracts: ContractRegistry, tenant: Tenant
+    contracts: ContractRegistry, publisher: ContractPublisher, tenant: Tenant
 ) -> None:
     versions = ("1.0.0", "1.10.0", "1.2.0", "2.0.0-a")
     for dataset in ("weather", "flights"):
         for version in versions:
-            await contracts.upsert(tenant, document(dataset=dataset, version=version), by=TESTER)
+            await publisher.publish(tenant, document(dataset=dataset, version=version), by=TESTER)
     newest_first = ["2.0.0-a", "1.10.0", "1.2.0", "1.0.0"]
     expected = [(dataset, version) for dataset in ("flights", "weather") for version in newest_first]
     assert await _listed(contracts, tenant, "", 3) == expected

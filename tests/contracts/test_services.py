@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from intelgraph.contracts.publishing import ContractPublisher
 from intelgraph.contracts.quarantine import OpenedEntry, Quarantine, SealedEntry
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.errors import InvalidArgument, NotFound
@@ -22,8 +23,8 @@ CONTEXT: Any = None  # the handlers do not look at it
 
 
 @pytest.fixture
-def service(contracts: ContractRegistry) -> ContractService:
-    return ContractService(contracts)
+def service(contracts: ContractRegistry, publisher: ContractPublisher) -> ContractService:
+    return ContractService(contracts, publisher)
 
 
 def _call_as(tenant: Tenant) -> None:
@@ -120,10 +121,10 @@ class Reports:
 
 
 async def test_quarantine_is_listed_and_shown(
-    contracts: ContractRegistry, database: Database, ledger: Ledger, tenant: Tenant, stranger: Tenant
+    publisher: ContractPublisher, database: Database, ledger: Ledger, tenant: Tenant, stranger: Tenant
 ) -> None:
     service = QuarantineService(Quarantine(database, Reports(), ledger))
-    stored = await store_entries(database, contracts, tenant, entries=3)
+    stored = await store_entries(database, publisher, tenant, entries=3)
     _call_as(tenant)
     request = quarantine_pb2.ListQuarantineRequest(page_size=2)
     first = await service.ListQuarantine(request, CONTEXT)

@@ -121,3 +121,10 @@ def test_every_class_is_a_code_of_its_own() -> None:
     ]
     codes = [kind.code for kind in kinds if kind is not IntelGraphError]
     assert len(codes) == len(set(codes)) == 12
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_a_heading_follows_an_empty_line(page: Path) -> None:
+    # Behind a table it would be another row of it.
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^.+\n(#+ .*)", text, re.MULTILINE) == []

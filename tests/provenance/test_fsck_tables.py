@@ -94,7 +94,7 @@ async def do_everything(world: World) -> None:
     platform = await world.registry.create("local", by=TESTER)
     tenant = await world.tenant(name="acme")
     other = await world.tenant(name="other")
-    await world.contracts.upsert(tenant, contract("acme", version="1.1.0"), by=TESTER)
+    await world.publisher.publish(tenant, contract("acme", version="1.1.0"), by=TESTER)
     await world.registry.set_limits("acme", LimitChanges(streams=3), by=TESTER)
     await world.registry.suspend("other", by=TESTER)
     await world.registry.resume("other", by=TESTER)

@@ -17,6 +17,7 @@ from intelgraph.temporal.entities import EntityName
 from intelgraph.tenants.registry import Tenant
 from tests.operations.adding import Failpoint, Killed
 from tests.retention.runs import ALICE, Runs
+from tests.retention.shortening import approved, document_of, of_class
 from tests.temporal.world import World, contract, running, upsert
 
 CONSTANT = {"constant": "x" * 4000}
@@ -148,13 +149,37 @@ async def test_a_hold_that_is_published_during_a_run_stops_it(world: World, smal
     operation = await small.start(tenant)
     await die_at(small, seen.index("remove.committed") + 1)
     held = contract(tenant.name, version="2.0.0").replace(b"short-30d", b"legal-hold")
-    await world.contracts.upsert(tenant, held, by=ALICE)
+    await world.publisher.publish(tenant, held, by=ALICE)
     await small.as_owner(tenant, "UPDATE operation SET lease_until = '-infinity' WHERE tenant_id = $1")
     await small.hold_all(small.runner())
     counts = small.by_dataset(await small.ended(tenant, operation.operation_id))["stations"]
     assert 0 < counts["removed"] < DUE
     assert counts["held_because"].startswith("a contract that holds")
     await readable(world, tenant)
+
+
+async def test_a_longer_class_that_is_published_during_a_run_stops_it_and_nothing_is_passed_over(
+    world: World, small: Runs
+) -> None:
+    seen, expected = await places(world, small)
+    tenant = await an_aged_log(world, small)
+    operation = await small.start(tenant)
+    await die_at(small, seen.index("remove.committed") + 1)
+    await world.publisher.publish(tenant, of_class(tenant, "standard-365d", "2.0.0"), by=ALICE)
+    await small.as_owner(tenant, "UPDATE operation SET lease_until = '-infinity' WHERE tenant_id = $1")
+    await small.hold_all(small.runner())
+    counts = small.by_dataset(await small.ended(tenant, operation.operation_id))["stations"]
+    assert 0 < counts["removed"] < DUE
+    assert counts["quarantine_records"] == 0
+    assert counts["held_because"].startswith("a contract that holds")
+    await readable(world, tenant)
+    shorter = of_class(tenant, "short-30d", "2.1.0")
+    document = await document_of(world, tenant, shorter)
+    assert (document["due_changes"], document["due_quarantined"]) == (DUE - counts["removed"], 2)
+    given = await approved(world, tenant, document)
+    await world.publisher.publish(tenant, shorter, by=ALICE, approval_id=given)
+    await small.run(tenant)
+    assert await stored(world, tenant) == expected
 
 
 async def test_ingest_of_the_same_entities_goes_on_exactly_once(

@@ -117,7 +117,7 @@ async def test_what_is_kept_reads_as_before_and_ingest_goes_on(
     async with running(database, tmp_path / "keys") as here, running(database, tmp_path / "keys") as there:
         tenant = await here.tenant("stations")
         lasting = contract(tenant.name, "lasting").replace(b"short-30d", b"standard-365d")
-        await here.contracts.upsert(tenant, lasting, by=ALICE)
+        await here.publisher.publish(tenant, lasting, by=ALICE)
         runs = Runs(here, storage_settings, batch_changes=moments.choice([2, 7, 1000]))
         for _ in range(3):
             for _ in range(moments.randint(4, 14)):

@@ -1,10 +1,12 @@
 """What a run removes and what it keeps: chains, late versions, the tree, the feed, the heads of every gateway."""
 
+import json
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from intelgraph.contracts.retention_classes import DAYS
 from intelgraph.errors import DataLoss, NotFound
 from intelgraph.gateway.v1 import entity_pb2
 from intelgraph.storage.database import Database
@@ -13,8 +15,10 @@ from intelgraph.temporal.verify import Finding
 from intelgraph.tenants.registry import Tenant
 from tests.parts.outbox import waiting
 from tests.retention.runs import ALICE, Runs
+from tests.retention.shortening import approved, document_of
 from tests.temporal.world import Document, World, contract, delete, running, upsert
 
+ROOT = Path(__file__).resolve().parents[2]
 EWR = EntityName("stations", b'"EWR"')
 JFK = EntityName("stations", b'"JFK"')
 CONSTANT = {"constant": "x" * 4000}
@@ -172,20 +176,21 @@ async def test_the_newest_contract_decides_and_a_hold_holds(world: World, runs: 
     await world.ingest(tenant, upsert(station("EWR", 10)), upsert(station("JFK", 10)))
     await runs.age(tenant, 2, 31)
     held = contract(tenant.name, version="1.1.0").replace(b"short-30d", b"legal-hold")
-    await world.contracts.upsert(tenant, held, by=ALICE)
+    await world.publisher.publish(tenant, held, by=ALICE)
     counts = (await runs.run(tenant))["stations"]
     assert (counts["due"], counts["held"], counts["removed"], counts["cut_us"]) == (0, 2, 0, None)
     assert counts["held_because"] == "the newest contract says legal-hold"
     assert (await feed(world, tenant))[0] == [1, 2]
     lifted = contract(tenant.name, version="1.2.0").replace(b"short-30d", b"ephemeral-7d")
-    await world.contracts.upsert(tenant, lifted, by=ALICE)
+    given = await approved(world, tenant, await document_of(world, tenant, lifted))
+    await world.publisher.publish(tenant, lifted, by=ALICE, approval_id=given)
     assert (await runs.run(tenant))["stations"]["removed"] == 2
 
 
 async def test_a_dry_run_says_what_would_go_and_removes_nothing(
     world: World, runs: Runs, tenant: Tenant
 ) -> None:
-    await world.contracts.upsert(
+    await world.publisher.publish(
         tenant, contract(tenant.name, "held").replace(b"short-30d", b"legal-hold"), by=ALICE
     )
     await world.ingest(tenant, *(upsert(station("EWR", 10 * n)) for n in range(1, 6)))
@@ -307,28 +312,31 @@ async def test_the_database_removes_nothing_early_and_nothing_that_is_held(
     async with world.database.write() as connection:
         assert await connection.fetchval(remove, tenant.tenant_id, entities) == 1
     held = contract(tenant.name, version="1.1.0").replace(b"short-30d", b"legal-hold")
-    await world.contracts.upsert(tenant, held, by=ALICE)
+    await world.publisher.publish(tenant, held, by=ALICE)
     await runs.age(tenant, 2, 4000)
     with pytest.raises(asyncpg.PostgresError, match="held"):
         async with world.database.write() as connection:
             await connection.fetchval(remove, tenant.tenant_id, entities)
 
 
-@pytest.mark.parametrize(
-    ("retention", "days"),
-    [
+def test_a_class_is_what_its_name_says_the_shortest_first() -> None:
+    assert list(DAYS.items()) == [
         ("ephemeral-7d", 7),
         ("short-30d", 30),
         ("standard-365d", 365),
         ("long-1825d", 1825),
         ("legal-hold", None),
-    ],
-)
-async def test_every_class_is_what_its_name_says(
+    ]
+    schema = json.loads((ROOT / "crates/contract/schema/ig.contract.v1.schema.json").read_text())
+    assert schema["properties"]["retention"]["enum"] == list(DAYS)
+
+
+@pytest.mark.parametrize(("retention", "days"), DAYS.items())
+async def test_the_database_knows_every_class(
     world: World, tenant: Tenant, retention: str, days: int | None
 ) -> None:
-    document = contract(tenant.name, version="2.0.0").replace(b"short-30d", retention.encode())
-    await world.contracts.upsert(tenant, document, by=ALICE)
+    document = contract(tenant.name, "of-class").replace(b"short-30d", retention.encode())
+    await world.publisher.publish(tenant, document, by=ALICE)
     async with world.database.write() as connection:
-        kept = await connection.fetchval("SELECT clock_timestamp() - retention_cut($1, 1)", tenant.tenant_id)
+        kept = await connection.fetchval("SELECT clock_timestamp() - retention_cut($1, 2)", tenant.tenant_id)
     assert (None if kept is None else round(kept.total_seconds() / 86_400)) == days

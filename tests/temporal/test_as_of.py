@@ -218,7 +218,7 @@ async def test_another_tenant_sees_nothing(world: World, tenant: Tenant, recorde
 async def test_contracts_of_every_version_are_named_by_their_digest(world: World, tenant: Tenant) -> None:
     await world.ingest(tenant, upsert({"id": "EWR", "at": 1}))
     first = await version(world, tenant, Moment())
-    await world.contracts.upsert(tenant, contract(tenant.name, version="1.1.0", dedupe=False), by=TESTER)
+    await world.publisher.publish(tenant, contract(tenant.name, version="1.1.0", dedupe=False), by=TESTER)
     await world.ingest(tenant, upsert({"id": "EWR", "at": 2}))
     second = await version(world, tenant, Moment())
     assert second.contract_digest == (await world.contracts.get(tenant, "stations", "1.1.0")).digest

@@ -7,11 +7,14 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 from intelgraph._core import Engine, Keystore
+from intelgraph.approvals.approvals import Approvals
+from intelgraph.contracts.publishing import ContractPublisher
 from intelgraph.contracts.registry import ContractRegistry
 from intelgraph.gateway.v1 import ingest_pb2
 from intelgraph.ingest.intake import Intake
@@ -28,12 +31,16 @@ from intelgraph.temporal.entities import EntityReader
 from intelgraph.temporal.feed import ChangeFeed
 from intelgraph.temporal.switch import TemporalSwitch
 from intelgraph.temporal.verify import LogVerifier
-from intelgraph.tenants.registry import Tenant, TenantRegistry
+from intelgraph.tenants.limits import TenantLimits
+from intelgraph.tenants.registry import Tenant, TenantRegistry, TenantState
 from tests.parts.ledger import TESTER
 
 Document = dict[str, Any]
 
 _numbers = itertools.count(1)
+
+_PLATFORM = Tenant(UUID(int=1), "local", TenantState.ACTIVE, TenantLimits(), datetime(2026, 1, 1, tzinfo=UTC))
+"""No test here approves an act of the platform."""
 
 
 def contract(tenant: str, dataset: str = "stations", version: str = "1.0.0", **sla: object) -> bytes:
@@ -84,6 +91,8 @@ class World:
     keys: KeyService
     engine: Engine
     contracts: ContractRegistry
+    publisher: ContractPublisher
+    approvals: Approvals
     registry: TenantRegistry
     ledger: Ledger
     unserved: dict[str, Exception] = field(default_factory=dict)
@@ -127,7 +136,7 @@ class World:
         """A new tenant with a contract for each dataset, `stations` by default."""
         tenant = await self.registry.create(name or f"t{uuid4().hex}", by=TESTER)
         for dataset in datasets or ("stations",):
-            await self.contracts.upsert(tenant, contract(tenant.name, dataset), by=TESTER)
+            await self.publisher.publish(tenant, contract(tenant.name, dataset), by=TESTER)
         return tenant
 
     async def ingest(
@@ -182,8 +191,18 @@ async def running(
     )
     keys = KeyService(keystore, await open_provider(settings, directory, database), database, settings)
     ledger = Ledger(keystore, keys)
-    contracts, registry = ContractRegistry(database, ledger), TenantRegistry(database, ledger)
-    world = World(database, keystore, keys, engine, contracts, registry, ledger)
+    registry, approvals = TenantRegistry(database, ledger), Approvals(database, ledger, _PLATFORM)
+    world = World(
+        database,
+        keystore,
+        keys,
+        engine,
+        ContractRegistry(database),
+        ContractPublisher(database, ledger, approvals),
+        approvals,
+        registry,
+        ledger,
+    )
     try:
         yield world
     finally:

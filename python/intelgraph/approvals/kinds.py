@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from intelgraph.contracts.retention_classes import DAYS, HOLD, is_shorter
 from intelgraph.errors import FieldViolation, InvalidArgument
 from intelgraph.flags.table import FLAGS, FlagKind
 
@@ -181,6 +182,31 @@ def _register_key(document: Document) -> Explanation:
     )
 
 
+def _shorten_retention(document: Document) -> Explanation:
+    dataset, before = document["dataset"], document["before"]
+    lifted = f"The legal hold on {dataset} is lifted: all" if before == HOLD else "All"
+    return (
+        f"{lifted} of {dataset} is kept as {document['after']} from then on, and no longer as {before}.",
+        f"Version {document['version']} of its contract is published (SHA-256 {document['digest']}).",
+        f"The next run of retention removes at most {document['due_changes']} changes for good,",
+        f"and at most {document['due_quarantined']} records in quarantine.",
+    )
+
+
+def _retention_misfits(document: Document, _tenant: str | None) -> Misfits:
+    before, after = str(document["before"]), str(document["after"])
+    unknown = tuple(
+        FieldViolation(f"/{member}", f"must be one of {', '.join(DAYS)}")
+        for member, name in (("before", before), ("after", after))
+        if name not in DAYS
+    )
+    if unknown or is_shorter(after, before):
+        return unknown
+    return (
+        FieldViolation("/after", f"must be shorter than {before}: a class that is not takes no approval"),
+    )
+
+
 def _acknowledge_fork(document: Document) -> Explanation:
     return (
         f"The database was restored: from index {document['index']} its ledger is not {document['origin']}.",
@@ -237,6 +263,24 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
             role="security-officer",
             members={"approver": Member.TEXT, "key_id": Member.TEXT},
             explain=_register_key,
+        ),
+        ApprovalKind(
+            name="contract.shorten_retention",
+            title="lift a legal hold, or keep a dataset for less long",
+            scope=Scope.TENANT,
+            quorum=1,
+            role="security-officer",
+            members={
+                "dataset": Member.TEXT,
+                "version": Member.TEXT,
+                "digest": Member.TEXT,
+                "before": Member.TEXT,
+                "after": Member.TEXT,
+                "due_changes": Member.NUMBER,
+                "due_quarantined": Member.NUMBER,
+            },
+            explain=_shorten_retention,
+            misfits=_retention_misfits,
         ),
         ApprovalKind(
             name="ledger.acknowledge_fork",

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from intelgraph.cli.approval_needed import says_what_to_ask_for
 from intelgraph.cli.invocation import invocation
+from intelgraph.cli.verbatim import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +68,7 @@ def generate(
     public = pem(key.public.der)
     call = invocation(context)
     facts = {"key_id": key.key_id.hex(), "algorithm": algorithm, "public_key": public, "file": str(file)}
-    call.show(facts, lambda: Text(public.rstrip()))
+    call.show(facts, lambda: verbatim(public.rstrip()))
 
 
 @app.command()

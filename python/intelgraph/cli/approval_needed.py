@@ -35,18 +35,24 @@ def says_what_to_ask_for(called: Invocation, again: list[str]) -> Iterator[None]
         raise typer.Exit(EXIT_BAD_INPUT) from error
 
 
-def _say(error: FailedPrecondition, called: Invocation, again: str) -> None:
-    request = " ".join(
+def approval_request(called: Invocation, kind: str, document: str, *, platform: bool = False) -> str:
+    """The line that asks for an approval of exactly this document."""
+    return " ".join(
         [
             "intelgraph",
             *_for_tenant(called),
             "approvals request",
-            error.metadata["kind"],
-            *(["--platform"] if error.metadata.get("platform") == "true" else []),
+            kind,
+            *(["--platform"] if platform else []),
             "--reason WHY --document",
-            shlex.quote(error.metadata["document"]),
+            shlex.quote(document),
         ]
     )
+
+
+def _say(error: FailedPrecondition, called: Invocation, again: str) -> None:
+    platform = error.metadata.get("platform") == "true"
+    request = approval_request(called, error.metadata["kind"], error.metadata["document"], platform=platform)
     if called.json:
         facts = {
             "reason": error.reason,

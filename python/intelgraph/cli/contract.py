@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 import orjson
 import typer
 from rich.console import Group
 from rich.json import JSON
-from rich.table import Table
 from rich.text import Text
 
+from intelgraph.cli.approval_needed import approval_request, says_what_to_ask_for
 from intelgraph.cli.broken_rules import BrokenRule, broken_rules_table, sum_up
+from intelgraph.cli.contract_view import (
+    contract_as_json,
+    contract_table,
+    prospect_as_json,
+    prospect_view,
+    published_as_json,
+    published_view,
+)
 from intelgraph.cli.csv_records import DEFAULT_NULLS, column_types
 from intelgraph.cli.invocation import invocation
-from intelgraph.cli.moments import format_moment
 from intelgraph.cli.record_source import STANDARD_INPUT, Format, open_source
 from intelgraph.cli.unreadable import count_of_lines
 from intelgraph.errors import InvalidArgument
@@ -24,7 +32,7 @@ from intelgraph.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from intelgraph.client import Contract, Published
+    from intelgraph.client import Published
 
 app = typer.Typer(
     add_completion=False,
@@ -33,6 +41,7 @@ app = typer.Typer(
     help="Publish contracts, show them, and check records against one.",
 )
 
+_SHORTEN: Final = "contract.shorten_retention"
 _CHUNK_BYTES = 512 * 1024
 _CHUNK_RECORDS = 10_000
 """What the gateway takes in one check."""
@@ -44,12 +53,54 @@ _Version = Annotated[str, typer.Option(help="Version; by default the newest publ
 def put(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help="Contract documents, JSON.", show_default=False)],
+    *,
+    approval: Annotated[
+        UUID | None, typer.Option(help="The approval of exactly this document.", show_default=False)
+    ] = None,
 ) -> None:
-    """Publish contracts. The same document again changes nothing; a published version never changes."""
+    """Publish contracts. The same document again changes nothing; a published version never changes.
+
+    One that lifts a legal hold, or keeps its dataset for less long, takes an approval: without one this says which, and
+    how to ask for it. What was published before it stays published.
+    """
+    if approval is not None and len(files) > 1:
+        raise typer.BadParameter("an approval is of one document: name one file", param_hint="--approval")
     called = invocation(context)
-    with called.client("operator") as client:
-        published = [client.contracts.put(_read(file)) for file in files]
-    called.show([_published_as_json(each) for each in published], lambda: _published_table(published))
+    published: list[Published] = []
+    try:
+        with called.client("operator") as client:
+            for file in files:
+                with says_what_to_ask_for(called, ["contract", "put", str(file)]):
+                    published.append(client.contracts.put(_read(file), approval=approval))
+    finally:
+        if published:
+            called.show([published_as_json(each) for each in published], lambda: published_view(published))
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Contract documents, JSON.", show_default=False)],
+) -> None:
+    """Say what would come of publishing contracts, and publish nothing.
+
+    Each is taken by itself, as the dataset is now. For what lifts a legal hold, or keeps for less long, it says how
+    much would be due, and how to ask for the approval.
+    """
+    called = invocation(context)
+    with called.client("analyst") as client:
+        prospects = [client.contracts.check(_read(file)) for file in files]
+    requests = [
+        approval_request(called, _SHORTEN, each.approval_document) if each.approval_document else ""
+        for each in prospects
+    ]
+    called.show(
+        [prospect_as_json(*each) for each in zip(prospects, requests, strict=True)],
+        lambda: prospect_view(prospects),
+    )
+    if not called.json:
+        for request in filter(None, requests):
+            typer.echo(f"ask for the approval with\n  {request}")
 
 
 @app.command()
@@ -59,8 +110,8 @@ def get(context: typer.Context, dataset: _Dataset, version: _Version = "") -> No
     with called.client("analyst") as client:
         contract = client.contracts.get(dataset, version)
     called.show(
-        _contract_as_json(contract) | {"document": contract.json()},
-        lambda: Group(_contract_table([contract]), JSON(contract.document.decode())),
+        contract_as_json(contract) | {"document": contract.json()},
+        lambda: Group(contract_table([contract]), JSON(contract.document.decode())),
     )
 
 
@@ -75,7 +126,7 @@ def list_(
     called = invocation(context)
     with called.client("analyst") as client:
         contracts = list(client.contracts.list(dataset))
-    called.show([_contract_as_json(each) for each in contracts], lambda: _contract_table(contracts))
+    called.show([contract_as_json(each) for each in contracts], lambda: contract_table(contracts))
 
 
 @app.command()
@@ -162,46 +213,6 @@ def _parsed(document: bytes) -> dict[str, Any]:
             fix="correct the document",
         ) from error
     return parsed if isinstance(parsed, dict) else {}
-
-
-def _published_as_json(published: Published) -> dict[str, Any]:
-    return _contract_as_json(published.contract) | {"created": published.created}
-
-
-def _contract_as_json(contract: Contract) -> dict[str, Any]:
-    return {
-        "dataset": contract.dataset,
-        "version": contract.version,
-        "digest": contract.digest.hex(),
-        "published": format_moment(contract.published_us),
-    }
-
-
-def _published_table(published: list[Published]) -> Table:
-    table = _contract_columns()
-    table.add_column("")
-    for each in published:
-        table.add_row(*_contract_cells(each.contract), "published" if each.created else "was there already")
-    return table
-
-
-def _contract_table(contracts: list[Contract]) -> Table:
-    table = _contract_columns()
-    for contract in contracts:
-        table.add_row(*_contract_cells(contract))
-    return table
-
-
-def _contract_columns() -> Table:
-    table = Table()
-    for column in ("dataset", "version", "published", "digest (SHA-256)"):
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _contract_cells(contract: Contract) -> tuple[str, str, str, str]:
-    shortened = contract.digest.hex()[:16] + "…"
-    return contract.dataset, contract.version, format_moment(contract.published_us), shortened
 
 
 def _verdict(valid: int, invalid: int, unreadable: int, rules: list[BrokenRule]) -> Group:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 if TYPE_CHECKING:
     from intelgraph.client import AsyncClient, Client, Tls, TokenProvider
@@ -47,7 +47,8 @@ class Invocation:
         if self.json:
             typer.echo(json.dumps(data, ensure_ascii=False))
         else:
-            Console().print(human())
+            # What is wider than the terminal is not cut off. In a group, since a text alone would be laid out anew.
+            Console().print(Group(human()), crop=False)
 
     def _credentials(self, roles: tuple[str, ...]) -> "str | TokenProvider | None":
         """The token that was given, or one minted with the data directory's key for exactly these roles."""

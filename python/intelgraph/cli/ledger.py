@@ -20,6 +20,7 @@ from intelgraph.cli.ledger_recover import recover
 from intelgraph.cli.ledger_verify import verify
 from intelgraph.cli.ledger_view import checkpoint_view, entry_as_json, entry_table, entry_view
 from intelgraph.cli.moments import parse_moment
+from intelgraph.cli.verbatim import verbatim
 
 if TYPE_CHECKING:
     from intelgraph.client import LedgerProof
@@ -197,7 +198,7 @@ def _proof_view(found: LedgerProof, output: Path | None) -> Group:
     lines = [
         Text(f"in the log of {found.size:,} entries; {len(found.hashes)} hashes, the lowest first", "bold")
     ]
-    lines += [Text(f"  {each.hex()}") for each in found.hashes]
+    lines += [verbatim(f"  {each.hex()}") for each in found.hashes]
     if output is not None:
         lines.append(Text(f"written to {output}: `intelgraph-verify` checks it with the verifier key alone"))
     return Group(*lines)
@@ -216,7 +217,7 @@ def cosign(
     called = invocation(context)
     with called.client("operator") as client:
         note = client.ledger.cosign(size, line)
-    called.show({"checkpoint": note.decode()}, lambda: Text(note.decode().rstrip()))
+    called.show({"checkpoint": note.decode()}, lambda: verbatim(note.decode().rstrip()))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from intelgraph.cli.gateway_settings import EXIT_CONFIGURATION, ConfigFile, exit
 from intelgraph.cli.invocation import invocation
 from intelgraph.cli.log import log_facts, log_verdicts, logs_shown
 from intelgraph.cli.refusal import print_refusal
+from intelgraph.cli.verbatim import verbatim
 
 if TYPE_CHECKING:
     from intelgraph.gateway.settings import Settings
@@ -89,7 +90,7 @@ def _facts(verdict: "LedgerVerdict") -> dict[str, Any]:
 def _shown(verdict: "LedgerVerdict") -> RenderableType:
     what = f"{verdict.size:,} entries, {verdict.checkpoints:,} checkpoints, {verdict.files:,} files"
     counts = f"{what} of {verdict.origin}"
-    root = Text(f"root {verdict.root.hex()}")
+    root = verbatim(f"root {verdict.root.hex()}")
     if not verdict.findings:
         return Group(Text(counts), root, Text("as it was written", "green"))
     found = Table("index", "file or row", "what was found", "reason")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intelgraph.cli.moments import format_moment
+from intelgraph.cli.verbatim import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,11 +79,10 @@ def entry_view(entry: LedgerEntry, eraser: LedgerEntry | None) -> RenderableType
         ("at", at),
         ("sequenced", format_moment(entry.sequenced_us)),
         ("entry", entry.entry_id or "—"),
-        ("in the log", entry.leaf.decode()),
     ]
     for name, value in rows:
         head.add_row(name, Text(value))
-    parts: list[RenderableType] = [head]
+    parts: list[RenderableType] = [head, Text(" in the log", "bold"), verbatim(f" {entry.leaf.decode()}")]
     if entry.payload:
         parts.append(JSON(entry.payload.decode()))
     elif eraser is not None:
@@ -102,11 +102,11 @@ def checkpoint_view(found: LedgerCheckpoint) -> RenderableType:
     """A checkpoint: the note as it is, and what else one wants to know."""
     origin, size, root, *_ = found.note.decode().split("\n")
     lines: list[RenderableType] = [
-        _as_it_is(found.note.decode().rstrip()),
+        verbatim(found.note.decode().rstrip()),
         Text(),
-        Text(f"{int(size):,} entries, root {base64.b64decode(root).hex()}", "bold"),
+        verbatim(f"{int(size):,} entries, root {base64.b64decode(root).hex()}", "bold"),
     ]
-    lines += [_as_it_is(f"verified by {key}") for key in found.verifier_keys]
+    lines += [verbatim(f"verified by {key}") for key in found.verifier_keys]
     if found.waiting:
         lines.append(Text(f"{found.waiting:,} entries are committed and wait for their index", "yellow"))
     if found.fork_index is not None:
@@ -118,8 +118,3 @@ def checkpoint_view(found: LedgerCheckpoint) -> RenderableType:
             )
         )
     return Group(*lines)
-
-
-def _as_it_is(text: str) -> Text:
-    """What is there to be copied is not broken into lines."""
-    return Text(text, no_wrap=True, overflow="ignore")

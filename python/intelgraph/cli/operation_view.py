@@ -49,7 +49,7 @@ def table(operations: Iterable[LongOperation]) -> Table:
             Text(f"{operation.operation_id}\n{format_moment(operation.created_us)}"),
             Text(f"{operation.kind}\n{operation.created_by}"),
             _state(operation),
-            _amount(operation),
+            _amount(operation, "\n"),
         )
     return shown
 
@@ -59,6 +59,9 @@ def facts(operation: LongOperation) -> RenderableType:
     shown = Table.grid(padding=(0, 2))
     told = as_json(operation)
     result, given = told.pop("result"), told.pop("input")
+    if _is_dry_run(operation):
+        del told["done"], told["total"]
+        told["dry run"] = f"{_amount(operation)}; nothing was changed"
     for name, value in told.items():
         if value not in {None, ""}:
             shown.add_row(Text(name.replace("_", " "), style="bold"), Text(str(value)))
@@ -73,6 +76,10 @@ def ending(operation: LongOperation) -> Text:
     """What came of an operation, in a sentence."""
     match operation.state:
         case OperationState.DONE:
+            if _is_dry_run(operation):
+                return Text(
+                    f"{_what(operation)}, is done: {_amount(operation)}, nothing was changed", "green"
+                )
             return Text(f"{operation.kind} is done: {_amount(operation)}", "green")
         case OperationState.FAILED:
             return Text(f"{operation.kind} failed: {operation.reason}: {operation.message}", "bold red")
@@ -102,7 +109,7 @@ def follow(operations: Iterable[LongOperation], *, shown: bool) -> LongOperation
             last = operation
             bars.update(
                 bar,
-                description=f"{operation.kind} {operation.step}".rstrip(),
+                description=f"{_what(operation)} {operation.step}".rstrip(),
                 completed=operation.done,
                 total=operation.total,
                 amount=_amount(operation),
@@ -118,10 +125,24 @@ def _state(operation: LongOperation) -> Text:
         text.append(" (yields)", "yellow")
     if operation.state is OperationState.FAILED:
         text.append(f"\n{operation.reason}")
+    if _is_dry_run(operation):
+        text.append("\ndry run")
     return text
 
 
-def _amount(operation: LongOperation) -> str:
+def _what(operation: LongOperation) -> str:
+    return f"{operation.kind}, a dry run" if _is_dry_run(operation) else operation.kind
+
+
+def _is_dry_run(operation: LongOperation) -> bool:
+    """Whether it only says what it would do, and counts what that is about."""
+    return operation.input.get("dry_run") is True
+
+
+def _amount(operation: LongOperation, space: str = " ") -> str:
+    if _is_dry_run(operation):
+        counting = operation.total is None
+        return f"{operation.done:,}{space}counted" if counting else f"{operation.total:,}{space}would go"
     return f"{operation.done:,}" if operation.total is None else f"{operation.done:,}/{operation.total:,}"
 
 

@@ -14,7 +14,15 @@ from intelgraph.client.approvals import Signer
 from intelgraph.client.blocking import Client, Stream
 from intelgraph.client.change_feed import ChangeFeed
 from intelgraph.client.channel import DEFAULT_ADDRESS, Tls
-from intelgraph.client.contracts import Contract, Published, Validation, Violation, ViolationReport
+from intelgraph.client.contracts import (
+    Contract,
+    Prospect,
+    Published,
+    RetentionEffect,
+    Validation,
+    Violation,
+    ViolationReport,
+)
 from intelgraph.client.failures import DeadlineExceeded, Unimplemented, UnknownError
 from intelgraph.client.flags import Flag, FlagReason, FlagSet, FlagValue
 from intelgraph.client.frames import Delete, Record
@@ -84,6 +92,7 @@ __all__ = [
     "PolicyExplanation",
     "PolicyModule",
     "PolicyRevision",
+    "Prospect",
     "Published",
     "PutPolicy",
     "QuarantineDetail",
@@ -92,6 +101,7 @@ __all__ = [
     "QuarantinedRecord",
     "Record",
     "RecordStream",
+    "RetentionEffect",
     "RetryPolicy",
     "Signer",
     "StoredChange",

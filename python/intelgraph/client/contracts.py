@@ -13,6 +13,7 @@ from intelgraph.gateway.v1 import contract_pb2, contract_pb2_grpc
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     import grpc
 
@@ -44,12 +45,44 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionEffect:
+    """What a version does to how long its dataset is kept: the newest version decides."""
+
+    stated: str
+    """Retention class of the version itself."""
+    before: str
+    """Class that holds for the dataset without it; empty where there was no contract."""
+    after: str
+    """Class that holds for the dataset with it; that of a newer version, where there is one."""
+    shortens: bool
+    """Whether it lifts a legal hold, or keeps the dataset for less long: that takes an approval."""
+    due_changes: int
+    """If it shortens, the most changes that are due at once; before it is published, if that is done within a day."""
+    due_quarantined: int
+    """Likewise, records in quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """What came of publishing."""
 
     contract: Contract
     created: bool
     """False where the very same document was already published."""
+    retention: RetentionEffect
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would come of publishing."""
+
+    contract: Contract
+    """Without its document; without the time where it is not published."""
+    published: bool
+    """Whether the very same document is published already."""
+    retention: RetentionEffect
+    approval_document: str
+    """What an approval of the kind `contract.shorten_retention` has to say; empty where it takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +131,32 @@ class Contracts:
         self._stub = contract_pb2_grpc.ContractServiceStub(channel)
         self._caller = caller
 
-    async def put(self, document: bytes, *, timeout: float | None = None) -> Published:
+    async def put(
+        self, document: bytes, *, approval: UUID | None = None, timeout: float | None = None
+    ) -> Published:
         """Publishes a contract document (JSON). The same document again changes nothing.
 
-        Raises InvalidArgument with the violations of a document that is not a contract, and AlreadyExists
-        where another document was published under the same dataset and version.
+        One that lifts a legal hold, or keeps its dataset for less long, needs `approval`; raises FailedPrecondition
+        APPROVAL_MISSING without one, whose metadata has the document that it takes. Raises InvalidArgument with the
+        violations of a document that is not a contract, and AlreadyExists where another document was published under
+        the same dataset and version.
         """
-        request = contract_pb2.UpsertContractRequest(document=document)
+        request = contract_pb2.UpsertContractRequest(
+            document=document, approval_id=str(approval) if approval is not None else ""
+        )
         response = await self._caller.call(self._stub.UpsertContract, request, timeout)
-        return Published(_contract(response.contract), response.created)
+        return Published(_contract(response.contract), response.created, _effect(response.retention))
+
+    async def check(self, document: bytes, *, timeout: float | None = None) -> Prospect:
+        """What would come of publishing a document, which is not published. Raises as `put`, but for approvals."""
+        request = contract_pb2.CheckContractRequest(document=document)
+        response = await self._caller.call(self._stub.CheckContract, request, timeout)
+        return Prospect(
+            contract=_contract(response.contract),
+            published=response.published,
+            retention=_effect(response.retention),
+            approval_document=response.approval_document,
+        )
 
     async def get(self, dataset: str, version: str = "", *, timeout: float | None = None) -> Contract:
         """A version of a contract with its document, by default the newest. Raises NotFound."""
@@ -169,6 +219,17 @@ def violation_report(report: contract_pb2.ViolationReport) -> ViolationReport:
             for violation in report.violations
         ),
         omitted_violations=report.omitted_violations,
+    )
+
+
+def _effect(effect: contract_pb2.RetentionEffect) -> RetentionEffect:
+    return RetentionEffect(
+        stated=effect.stated,
+        before=effect.before,
+        after=effect.after,
+        shortens=effect.shortens,
+        due_changes=effect.due_changes,
+        due_quarantined=effect.due_quarantined,
     )
 
 

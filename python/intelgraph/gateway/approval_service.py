@@ -13,6 +13,7 @@ from intelgraph.approvals.request import DEFAULT_LIFETIME, Wanted
 from intelgraph.approvals.store import ApprovalPlace
 from intelgraph.approvals.waiting import Waiting
 from intelgraph.errors import InvalidArgument
+from intelgraph.gateway.approval_id import approval_id, approval_id_if_given
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.permissions import require_also
@@ -65,7 +66,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             quorum=request.quorum,
             lifetime=timedelta(seconds=request.expires_in_s) if request.expires_in_s else DEFAULT_LIFETIME,
             platform=request.platform,
-            supersedes=_identifier(request.supersedes) if request.supersedes else None,
+            supersedes=approval_id_if_given(request.supersedes),
         )
         approval = await self._approvals.request(identity.tenant, wanted, _caller(identity))
         return approval_pb2.RequestApprovalResponse(approval=await self._with_now(approval))
@@ -74,7 +75,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         self, request: approval_pb2.GetApprovalRequest, context: "Context"
     ) -> approval_pb2.GetApprovalResponse:
         tenant = current_identity.get().tenant
-        approval = await self._approvals.get(tenant, _identifier(request.approval_id))
+        approval = await self._approvals.get(tenant, approval_id(request.approval_id))
         return approval_pb2.GetApprovalResponse(approval=await self._with_now(approval))
 
     async def ListApprovals(  # noqa: N802 (gRPC's name)
@@ -105,7 +106,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         identity = await _decider()
         approval = await self._approvals.approve(
             identity.tenant,
-            _identifier(request.approval_id),
+            approval_id(request.approval_id),
             _caller(identity),
             digest=request.digest,
             reason=request.reason,
@@ -119,7 +120,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
         identity = await _decider()
         approval = await self._approvals.deny(
             identity.tenant,
-            _identifier(request.approval_id),
+            approval_id(request.approval_id),
             _caller(identity),
             reason=request.reason,
             signature=_signature(request.signature) if request.HasField("signature") else None,
@@ -131,7 +132,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
     ) -> approval_pb2.WithdrawResponse:
         identity = current_identity.get()
         approval = await self._approvals.withdraw(
-            identity.tenant, _identifier(request.approval_id), _caller(identity)
+            identity.tenant, approval_id(request.approval_id), _caller(identity)
         )
         return approval_pb2.WithdrawResponse(approval=_message(approval))
 
@@ -157,7 +158,7 @@ class ApprovalService(approval_pb2_grpc.ApprovalServiceServicer):
             request.public_key,
             _signature(request.proof),
             _signature(request.endorsement) if request.HasField("endorsement") else None,
-            _identifier(request.approval_id) if request.approval_id else None,
+            approval_id_if_given(request.approval_id),
         )
         return approval_pb2.RegisterApproverKeyResponse(key=_key_message(key))
 
@@ -213,17 +214,6 @@ def _caller(identity: Identity) -> Caller:
 
 def _signature(given: approval_pb2.StatementSignature) -> GivenSignature:
     return GivenSignature(key_id=given.key_id, at_us=given.at_us, value=given.value)
-
-
-def _identifier(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidArgument(
-            "APPROVAL_ID_INVALID",
-            "the approval id is not a UUID",
-            fix="copy it from the list",
-        ) from None
 
 
 def _state(number: "approval_pb2.ApprovalState.ValueType") -> ApprovalState:

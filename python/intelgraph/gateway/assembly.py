@@ -15,6 +15,7 @@ from intelgraph._core import Engine, Keystore
 from intelgraph.approvals.approvals import Approvals
 from intelgraph.approvals.keys import ApproverKeys
 from intelgraph.approvals.waiting import Waiting
+from intelgraph.contracts.publishing import ContractPublisher
 from intelgraph.contracts.quarantine import Quarantine
 from intelgraph.contracts.quarantine_opening import QuarantineOpener
 from intelgraph.contracts.registry import ContractRegistry
@@ -116,7 +117,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
                     permissions=Permissions(policy.decisions, policy.watch),
                     services=[
                         *_services(tenants, flags, settings.platform_tenant),
-                        *_data_services(settings, database, core, authenticator, flags),
+                        *_data_services(settings, database, core, authenticator, flags, approvals),
                         _approval_service(
                             database, core.ledger, approvals, waiting, ShareReach(flags, tenants)
                         ),
@@ -296,8 +297,9 @@ def _data_services(
     core: _Core,
     authenticator: Authenticator,
     flags: FlagRegistry,
+    approvals: Approvals,
 ) -> list[Service]:
-    contracts = ContractRegistry(database, core.ledger)
+    contracts = ContractRegistry(database)
     unsealer, catalogues, watch = Unsealer(core.keys), Catalogues(contracts), CommitWatch(database)
     intake = Intake(
         core.engine,
@@ -313,7 +315,7 @@ def _data_services(
     switch = TemporalSwitch(partial(flags.weakened, Flag.TEMPORAL))
     entities = EntityReader(database, contracts, unsealer, catalogues, core.keystore, switch)
     feed = ChangeFeed(database, unsealer, catalogues, core.keystore, watch, authenticator.served, switch)
-    contract_service = ContractService(contracts)
+    contract_service = ContractService(contracts, ContractPublisher(database, core.ledger, approvals))
     quarantine_service = QuarantineService(
         Quarantine(database, QuarantineOpener(core.keystore, unsealer), core.ledger)
     )

@@ -4,9 +4,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from intelgraph.approvals.document import PlanDocument
 from intelgraph.contracts.compiling import compile_contract
+from intelgraph.contracts.publishing import ContractPublisher
 from intelgraph.contracts.registry import ContractPlace, ContractRegistry, PublishedContract
+from intelgraph.contracts.retention import Due, RetentionEffect
 from intelgraph.errors import InvalidArgument
+from intelgraph.gateway.approval_id import approval_id_if_given
 from intelgraph.gateway.identity import current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import contract_pb2, contract_pb2_grpc
@@ -27,15 +31,41 @@ MAX_RECORDS: Final = 10_000
 class ContractService(contract_pb2_grpc.ContractServiceServicer):
     """Contracts of the caller's tenant."""
 
-    def __init__(self, registry: ContractRegistry) -> None:
+    def __init__(self, registry: ContractRegistry, publisher: ContractPublisher) -> None:
         self._registry = registry
+        self._publisher = publisher
 
     async def UpsertContract(  # noqa: N802 (gRPC's name)
         self, request: contract_pb2.UpsertContractRequest, context: "Context"
     ) -> contract_pb2.UpsertContractResponse:
         identity = current_identity.get()
-        published, created = await self._registry.upsert(identity.tenant, request.document, by=identity.actor)
-        return contract_pb2.UpsertContractResponse(contract=_message(published), created=created)
+        done = await self._publisher.publish(
+            identity.tenant,
+            request.document,
+            by=identity.actor,
+            approval_id=approval_id_if_given(request.approval_id),
+        )
+        return contract_pb2.UpsertContractResponse(
+            contract=_message(done.contract),
+            created=done.created,
+            retention=_effect(done.retention, done.due),
+        )
+
+    async def CheckContract(  # noqa: N802 (gRPC's name)
+        self, request: contract_pb2.CheckContractRequest, context: "Context"
+    ) -> contract_pb2.CheckContractResponse:
+        found = await self._publisher.check(current_identity.get().tenant, request.document)
+        return contract_pb2.CheckContractResponse(
+            contract=contract_pb2.Contract(
+                dataset=found.dataset,
+                version=found.version,
+                digest=found.digest,
+                published_us=found.published_us or 0,
+            ),
+            published=found.published_us is not None,
+            retention=_effect(found.retention, found.due),
+            approval_document=PlanDocument.of(found.plan).content.decode() if found.plan is not None else "",
+        )
 
     async def GetContract(  # noqa: N802 (gRPC's name)
         self, request: contract_pb2.GetContractRequest, context: "Context"
@@ -99,4 +129,15 @@ def _message(published: PublishedContract) -> contract_pb2.Contract:
         digest=published.digest,
         document=published.document,
         published_us=published.published_us,
+    )
+
+
+def _effect(effect: RetentionEffect, due: Due) -> contract_pb2.RetentionEffect:
+    return contract_pb2.RetentionEffect(
+        stated=effect.stated,
+        before=effect.before or "",
+        after=effect.after,
+        shortens=effect.shortens,
+        due_changes=due.changes,
+        due_quarantined=due.quarantined,
     )

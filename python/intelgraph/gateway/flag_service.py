@@ -9,7 +9,7 @@ from intelgraph.flags.changes import FlagChange, ShareChange, TenantChange
 from intelgraph.flags.registry import FlagRegistry
 from intelgraph.flags.snapshot import Reason
 from intelgraph.flags.table import FLAGS, FlagKind, flag_of
-from intelgraph.gateway.approval_ids import approval_id_of
+from intelgraph.gateway.approval_id import approval_id_if_given
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import flag_pb2, flag_pb2_grpc
@@ -72,7 +72,7 @@ class FlagService(flag_pb2_grpc.FlagServiceServicer):
             change = ShareChange.of(kind, request.value, request.share, until)
         else:
             change = TenantChange.of(kind, identity.tenant, request.value, until)
-        changed = await self._flags.change(change, approval_id_of(request.approval_id), identity.actor)
+        changed = await self._flags.change(change, approval_id_if_given(request.approval_id), identity.actor)
         return flag_pb2.SetFlagResponse(
             value=self._value(kind, identity.tenant), flag=self._share(kind), changed=changed
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from intelgraph.errors import InvalidArgument, NotFound, PermissionDenied
-from intelgraph.gateway.approval_ids import approval_id_of
+from intelgraph.gateway.approval_id import approval_id_if_given
 from intelgraph.gateway.identity import Identity, current_identity
 from intelgraph.gateway.page_token import PageScope, page_size
 from intelgraph.gateway.v1 import ledger_pb2, ledger_pb2_grpc
@@ -142,7 +142,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
             self._parts.approvals,
             index=request.index,
             reason=request.reason,
-            approval_id=approval_id_of(request.approval_id),
+            approval_id=approval_id_if_given(request.approval_id),
             by=identity.actor,
         )
         entry = await self._parts.reader.get(_reader(identity), request.index)

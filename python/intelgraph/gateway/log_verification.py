@@ -90,7 +90,7 @@ async def log_verification(settings: "Settings") -> AsyncIterator[LogVerificatio
             keys = KeyService(keystore, provider, database, settings.keys)
             try:
                 ledger = Ledger(keystore, keys)
-                catalogues = Catalogues(ContractRegistry(database, ledger))
+                catalogues = Catalogues(ContractRegistry(database))
                 unsealer = CheckingUnsealer(keys, keystore)
                 verifier = LogVerifier(database, unsealer, catalogues, keystore)
                 entries = EntryReader(database, unsealer, keystore)

@@ -39,7 +39,7 @@ async def operating(
     catalogue = Catalogue([retention])
     runner = Runner(database, catalogue, tenants, ledger, settings, Pace(RECENT_COMMITS))
     operations = Operations(database, catalogue, ledger, on_start=runner.wake)
-    contracts = ContractRegistry(database, ledger)
+    contracts = ContractRegistry(database)
     async with runner.running():
         yield [
             OperationService(operations).service(),

@@ -41,7 +41,7 @@ class DatasetRun:
     quarantine_entries: int = 0
     quarantine_records: int = 0
     stopped: bool = False
-    """Whether it came to be held while the run was at it."""
+    """Whether it came to be held, or kept for longer, while the run was at it."""
 
     @property
     def is_held(self) -> bool:
@@ -74,7 +74,7 @@ class DatasetRun:
 
     def _why_held(self) -> str:
         if self.stopped:
-            return "a contract that holds the dataset was published during the run"
+            return "a contract that holds the dataset, or keeps it for longer, was published during the run"
         return f"the newest contract says {self.retention}" if self.is_held else ""
 
 

@@ -219,7 +219,10 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
     ) -> RetentionMemory:
         memory, current, tenant_id = work.memory, work.memory.current, work.tenant.tenant_id
         await change_log.lock_clock(connection, tenant_id)
-        if await retention.is_held(connection, tenant_id, current.dataset_id):
+        # The database would remove nothing then, and what it passed over would be marked as gone.
+        if current.cut is None or await retention.keeps(
+            connection, tenant_id, current.dataset_id, current.cut
+        ):
             return _next_dataset(_with(memory, replace(current, stopped=True)), "quarantine")
         if batch.entities:
             now = await retention.without_base(connection, tenant_id, current.dataset_id, batch)
@@ -239,7 +242,7 @@ class RetentionRun(Kind[RetentionInput, RetentionMemory]):
         memory, current, tenant_id = work.memory, work.memory.current, work.tenant.tenant_id
         await change_log.lock_clock(connection, tenant_id)
         cut = current.cut
-        if cut is None or await retention.is_held(connection, tenant_id, current.dataset_id):
+        if cut is None or await retention.keeps(connection, tenant_id, current.dataset_id, cut):
             return _next_dataset(_with(memory, replace(current, stopped=True)), "merge")
         entries, records = await retention.remove_quarantined(
             connection, tenant_id, current.dataset_id, cut, self._batch_changes

@@ -64,10 +64,16 @@ async def classes(connection: "Connection", tenant_id: UUID, datasets: tuple[str
     return [DatasetClass(**row) for row in rows]
 
 
-async def is_held(connection: "Connection", tenant_id: UUID, dataset_id: int) -> bool:
-    """Whether nothing of the dataset may go, as its contracts are now."""
-    cut = await connection.fetchval("SELECT retention_cut($1, $2)", tenant_id, dataset_id)
-    return cut is None
+_KEEPS: Final = "SELECT coalesce(retention_cut($1, $2) < $3::timestamptz - interval '1 day', true)"
+
+
+async def keeps(connection: "Connection", tenant_id: UUID, dataset_id: int, cut: datetime) -> bool:
+    """Whether the dataset is held as its contracts are now, or kept for longer than when `cut` was computed.
+
+    Classes lie further apart than a day, and the database's clock is not set back as far.
+    """
+    kept: bool = await connection.fetchval(_KEEPS, tenant_id, dataset_id, cut)
+    return kept
 
 
 _LAST_BEFORE: Final = """

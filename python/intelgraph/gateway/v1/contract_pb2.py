@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from intelgraph.gateway.v1 import permission_pb2 as intelgraph_dot_gateway_dot_v1_dot_permission__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$intelgraph/gateway/v1/contract.proto\x12\x15intelgraph.gateway.v1\x1a&intelgraph/gateway/v1/permission.proto\"d\n\x08\x43ontract\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\x04 \x01(\x0c\x12\x14\n\x0cpublished_us\x18\x05 \x01(\x03\")\n\x15UpsertContractRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\"\\\n\x16UpsertContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.intelgraph.gateway.v1.Contract\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"F\n\x12GetContractRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\"H\n\x13GetContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.intelgraph.gateway.v1.Contract\"N\n\x14ListContractsRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x15ListContractsResponse\x12\x32\n\tcontracts\x18\x01 \x03(\x0b\x32\x1f.intelgraph.gateway.v1.Contract\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x16ValidateRecordsRequest\x12;\n\tpublished\x18\x01 \x01(\x0b\x32&.intelgraph.gateway.v1.ContractVersionH\x00\x12\x12\n\x08\x64ocument\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x07records\x18\x03 \x03(\x0c\x42\n\n\x08\x63ontract\"3\n\x0f\x43ontractVersion\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"q\n\x17ValidateRecordsResponse\x12\r\n\x05valid\x18\x01 \x01(\r\x12\x0f\n\x07invalid\x18\x02 \x01(\r\x12\x36\n\x06report\x18\x03 \x01(\x0b\x32&.intelgraph.gateway.v1.ViolationReport\"|\n\x0fViolationReport\x12\x17\n\x0f\x63ontract_digest\x18\x01 \x01(\x0c\x12\x34\n\nviolations\x18\x02 \x03(\x0b\x32 .intelgraph.gateway.v1.Violation\x12\x1a\n\x12omitted_violations\x18\x03 \x01(\x04\"\x8e\x01\n\tViolation\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x18\n\x10instance_pointer\x18\x02 \x01(\t\x12\x16\n\x0eschema_pointer\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\x12\x16\n\x0erecord_indexes\x18\x05 \x03(\r\x12\r\n\x05\x66ound\x18\x06 \x01(\t\x12\x0b\n\x03\x66ix\x18\x07 \x01(\t2\x93\x04\n\x0f\x43ontractService\x12\x81\x01\n\x0eUpsertContract\x12,.intelgraph.gateway.v1.UpsertContractRequest\x1a-.intelgraph.gateway.v1.UpsertContractResponse\"\x12\xaa\xcf\x18\x0e\x63ontract.write\x12w\n\x0bGetContract\x12).intelgraph.gateway.v1.GetContractRequest\x1a*.intelgraph.gateway.v1.GetContractResponse\"\x11\xaa\xcf\x18\rcontract.read\x12}\n\rListContracts\x12+.intelgraph.gateway.v1.ListContractsRequest\x1a,.intelgraph.gateway.v1.ListContractsResponse\"\x11\xaa\xcf\x18\rcontract.read\x12\x83\x01\n\x0fValidateRecords\x12-.intelgraph.gateway.v1.ValidateRecordsRequest\x1a..intelgraph.gateway.v1.ValidateRecordsResponse\"\x11\xaa\xcf\x18\rcontract.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$intelgraph/gateway/v1/contract.proto\x12\x15intelgraph.gateway.v1\x1a&intelgraph/gateway/v1/permission.proto\"d\n\x08\x43ontract\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\x04 \x01(\x0c\x12\x14\n\x0cpublished_us\x18\x05 \x01(\x03\">\n\x15UpsertContractRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\x12\x13\n\x0b\x61pproval_id\x18\x02 \x01(\t\"\x97\x01\n\x16UpsertContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.intelgraph.gateway.v1.Contract\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12\x39\n\tretention\x18\x03 \x01(\x0b\x32&.intelgraph.gateway.v1.RetentionEffect\"(\n\x14\x43heckContractRequest\x12\x10\n\x08\x64ocument\x18\x01 \x01(\x0c\"\xb3\x01\n\x15\x43heckContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.intelgraph.gateway.v1.Contract\x12\x11\n\tpublished\x18\x02 \x01(\x08\x12\x39\n\tretention\x18\x03 \x01(\x0b\x32&.intelgraph.gateway.v1.RetentionEffect\x12\x19\n\x11\x61pproval_document\x18\x04 \x01(\t\"\x80\x01\n\x0fRetentionEffect\x12\x0e\n\x06stated\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\x12\x10\n\x08shortens\x18\x04 \x01(\x08\x12\x13\n\x0b\x64ue_changes\x18\x05 \x01(\x04\x12\x17\n\x0f\x64ue_quarantined\x18\x06 \x01(\x04\"F\n\x12GetContractRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\"H\n\x13GetContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.intelgraph.gateway.v1.Contract\"N\n\x14ListContractsRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x15ListContractsResponse\x12\x32\n\tcontracts\x18\x01 \x03(\x0b\x32\x1f.intelgraph.gateway.v1.Contract\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x16ValidateRecordsRequest\x12;\n\tpublished\x18\x01 \x01(\x0b\x32&.intelgraph.gateway.v1.ContractVersionH\x00\x12\x12\n\x08\x64ocument\x18\x02 \x01(\x0cH\x00\x12\x0f\n\x07records\x18\x03 \x03(\x0c\x42\n\n\x08\x63ontract\"3\n\x0f\x43ontractVersion\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"q\n\x17ValidateRecordsResponse\x12\r\n\x05valid\x18\x01 \x01(\r\x12\x0f\n\x07invalid\x18\x02 \x01(\r\x12\x36\n\x06report\x18\x03 \x01(\x0b\x32&.intelgraph.gateway.v1.ViolationReport\"|\n\x0fViolationReport\x12\x17\n\x0f\x63ontract_digest\x18\x01 \x01(\x0c\x12\x34\n\nviolations\x18\x02 \x03(\x0b\x32 .intelgraph.gateway.v1.Violation\x12\x1a\n\x12omitted_violations\x18\x03 \x01(\x04\"\x8e\x01\n\tViolation\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x18\n\x10instance_pointer\x18\x02 \x01(\t\x12\x16\n\x0eschema_pointer\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\x12\x16\n\x0erecord_indexes\x18\x05 \x03(\r\x12\r\n\x05\x66ound\x18\x06 \x01(\t\x12\x0b\n\x03\x66ix\x18\x07 \x01(\t2\x92\x05\n\x0f\x43ontractService\x12\x81\x01\n\x0eUpsertContract\x12,.intelgraph.gateway.v1.UpsertContractRequest\x1a-.intelgraph.gateway.v1.UpsertContractResponse\"\x12\xaa\xcf\x18\x0e\x63ontract.write\x12}\n\rCheckContract\x12+.intelgraph.gateway.v1.CheckContractRequest\x1a,.intelgraph.gateway.v1.CheckContractResponse\"\x11\xaa\xcf\x18\rcontract.read\x12w\n\x0bGetContract\x12).intelgraph.gateway.v1.GetContractRequest\x1a*.intelgraph.gateway.v1.GetContractResponse\"\x11\xaa\xcf\x18\rcontract.read\x12}\n\rListContracts\x12+.intelgraph.gateway.v1.ListContractsRequest\x1a,.intelgraph.gateway.v1.ListContractsResponse\"\x11\xaa\xcf\x18\rcontract.read\x12\x83\x01\n\x0fValidateRecords\x12-.intelgraph.gateway.v1.ValidateRecordsRequest\x1a..intelgraph.gateway.v1.ValidateRecordsResponse\"\x11\xaa\xcf\x18\rcontract.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTRACTSERVICE'].methods_by_name['UpsertContract']._loaded_options = None
   _globals['_CONTRACTSERVICE'].methods_by_name['UpsertContract']._serialized_options = b'\252\317\030\016contract.write'
+  _globals['_CONTRACTSERVICE'].methods_by_name['CheckContract']._loaded_options = None
+  _globals['_CONTRACTSERVICE'].methods_by_name['CheckContract']._serialized_options = b'\252\317\030\rcontract.read'
   _globals['_CONTRACTSERVICE'].methods_by_name['GetContract']._loaded_options = None
   _globals['_CONTRACTSERVICE'].methods_by_name['GetContract']._serialized_options = b'\252\317\030\rcontract.read'
   _globals['_CONTRACTSERVICE'].methods_by_name['ListContracts']._loaded_options = None
@@ -43,27 +45,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTRACT']._serialized_start=103
   _globals['_CONTRACT']._serialized_end=203
   _globals['_UPSERTCONTRACTREQUEST']._serialized_start=205
-  _globals['_UPSERTCONTRACTREQUEST']._serialized_end=246
-  _globals['_UPSERTCONTRACTRESPONSE']._serialized_start=248
-  _globals['_UPSERTCONTRACTRESPONSE']._serialized_end=340
-  _globals['_GETCONTRACTREQUEST']._serialized_start=342
-  _globals['_GETCONTRACTREQUEST']._serialized_end=412
-  _globals['_GETCONTRACTRESPONSE']._serialized_start=414
-  _globals['_GETCONTRACTRESPONSE']._serialized_end=486
-  _globals['_LISTCONTRACTSREQUEST']._serialized_start=488
-  _globals['_LISTCONTRACTSREQUEST']._serialized_end=566
-  _globals['_LISTCONTRACTSRESPONSE']._serialized_start=568
-  _globals['_LISTCONTRACTSRESPONSE']._serialized_end=668
-  _globals['_VALIDATERECORDSREQUEST']._serialized_start=671
-  _globals['_VALIDATERECORDSREQUEST']._serialized_end=805
-  _globals['_CONTRACTVERSION']._serialized_start=807
-  _globals['_CONTRACTVERSION']._serialized_end=858
-  _globals['_VALIDATERECORDSRESPONSE']._serialized_start=860
-  _globals['_VALIDATERECORDSRESPONSE']._serialized_end=973
-  _globals['_VIOLATIONREPORT']._serialized_start=975
-  _globals['_VIOLATIONREPORT']._serialized_end=1099
-  _globals['_VIOLATION']._serialized_start=1102
-  _globals['_VIOLATION']._serialized_end=1244
-  _globals['_CONTRACTSERVICE']._serialized_start=1247
-  _globals['_CONTRACTSERVICE']._serialized_end=1778
+  _globals['_UPSERTCONTRACTREQUEST']._serialized_end=267
+  _globals['_UPSERTCONTRACTRESPONSE']._serialized_start=270
+  _globals['_UPSERTCONTRACTRESPONSE']._serialized_end=421
+  _globals['_CHECKCONTRACTREQUEST']._serialized_start=423
+  _globals['_CHECKCONTRACTREQUEST']._serialized_end=463
+  _globals['_CHECKCONTRACTRESPONSE']._serialized_start=466
+  _globals['_CHECKCONTRACTRESPONSE']._serialized_end=645
+  _globals['_RETENTIONEFFECT']._serialized_start=648
+  _globals['_RETENTIONEFFECT']._serialized_end=776
+  _globals['_GETCONTRACTREQUEST']._serialized_start=778
+  _globals['_GETCONTRACTREQUEST']._serialized_end=848
+  _globals['_GETCONTRACTRESPONSE']._serialized_start=850
+  _globals['_GETCONTRACTRESPONSE']._serialized_end=922
+  _globals['_LISTCONTRACTSREQUEST']._serialized_start=924
+  _globals['_LISTCONTRACTSREQUEST']._serialized_end=1002
+  _globals['_LISTCONTRACTSRESPONSE']._serialized_start=1004
+  _globals['_LISTCONTRACTSRESPONSE']._serialized_end=1104
+  _globals['_VALIDATERECORDSREQUEST']._serialized_start=1107
+  _globals['_VALIDATERECORDSREQUEST']._serialized_end=1241
+  _globals['_CONTRACTVERSION']._serialized_start=1243
+  _globals['_CONTRACTVERSION']._serialized_end=1294
+  _globals['_VALIDATERECORDSRESPONSE']._serialized_start=1296
+  _globals['_VALIDATERECORDSRESPONSE']._serialized_end=1409
+  _globals['_VIOLATIONREPORT']._serialized_start=1411
+  _globals['_VIOLATIONREPORT']._serialized_end=1535
+  _globals['_VIOLATION']._serialized_start=1538
+  _globals['_VIOLATION']._serialized_end=1680
+  _globals['_CONTRACTSERVICE']._serialized_start=1683
+  _globals['_CONTRACTSERVICE']._serialized_end=2341
 # @@protoc_insertion_point(module_scope)

@@ -63,16 +63,20 @@ class UpsertContractRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
     document: _builtins.bytes
     """The contract document, JSON."""
+    approval_id: _builtins.str
+    """The approval of it, where it lifts a legal hold or keeps its dataset for less long; empty otherwise."""
     def __init__(
         self,
         *,
         document: _builtins.bytes = ...,
+        approval_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "document", b"document"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -86,25 +90,133 @@ class UpsertContractResponse(_message.Message):
 
     CONTRACT_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
     """False if the very same document was already published."""
     @_builtins.property
     def contract(self) -> Global___Contract:
         """The contract."""
 
+    @_builtins.property
+    def retention(self) -> Global___RetentionEffect:
+        """What it does to how long its dataset is kept."""
+
     def __init__(
         self,
         *,
         contract: Global___Contract | None = ...,
         created: _builtins.bool = ...,
+        retention: Global___RetentionEffect | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "retention", b"retention"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "created", b"created"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "created", b"created", "retention", b"retention"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpsertContractResponse: _TypeAlias = UpsertContractResponse  # noqa: Y015
+
+@_typing.final
+class CheckContractRequest(_message.Message):
+    """Asks what would come of publishing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.bytes
+    """The contract document, JSON."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckContractRequest: _TypeAlias = CheckContractRequest  # noqa: Y015
+
+@_typing.final
+class CheckContractResponse(_message.Message):
+    """What would come of publishing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    APPROVAL_DOCUMENT_FIELD_NUMBER: _builtins.int
+    published: _builtins.bool
+    """True if the very same document is published already."""
+    approval_document: _builtins.str
+    """The document of the approval that it takes, of the kind `contract.shorten_retention`; empty where it takes none."""
+    @_builtins.property
+    def contract(self) -> Global___Contract:
+        """The contract, without its document; without the time where it is not published."""
+
+    @_builtins.property
+    def retention(self) -> Global___RetentionEffect:
+        """What it would do to how long its dataset is kept."""
+
+    def __init__(
+        self,
+        *,
+        contract: Global___Contract | None = ...,
+        published: _builtins.bool = ...,
+        retention: Global___RetentionEffect | None = ...,
+        approval_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "retention", b"retention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_document", b"approval_document", "contract", b"contract", "published", b"published", "retention", b"retention"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckContractResponse: _TypeAlias = CheckContractResponse  # noqa: Y015
+
+@_typing.final
+class RetentionEffect(_message.Message):
+    """What a version of a contract does to how long its dataset is kept: the newest version decides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATED_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    SHORTENS_FIELD_NUMBER: _builtins.int
+    DUE_CHANGES_FIELD_NUMBER: _builtins.int
+    DUE_QUARANTINED_FIELD_NUMBER: _builtins.int
+    stated: _builtins.str
+    """Retention class of the version itself."""
+    before: _builtins.str
+    """Class that holds for the dataset without it; empty where there was no contract."""
+    after: _builtins.str
+    """Class that holds for the dataset with it; that of a newer version, where there is one."""
+    shortens: _builtins.bool
+    """Whether it lifts a legal hold, or keeps the dataset for less long."""
+    due_changes: _builtins.int
+    """If it shortens, the most changes that are due at once; before it is published, if that is done within a day."""
+    due_quarantined: _builtins.int
+    """Likewise, records in quarantine."""
+    def __init__(
+        self,
+        *,
+        stated: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+        shortens: _builtins.bool = ...,
+        due_changes: _builtins.int = ...,
+        due_quarantined: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "due_changes", b"due_changes", "due_quarantined", b"due_quarantined", "shortens", b"shortens", "stated", b"stated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetentionEffect: _TypeAlias = RetentionEffect  # noqa: Y015
 
 @_typing.final
 class GetContractRequest(_message.Message):

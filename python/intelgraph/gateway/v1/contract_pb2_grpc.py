@@ -40,6 +40,11 @@ class ContractServiceStub:
                 request_serializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.UpsertContractRequest.SerializeToString,
                 response_deserializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.UpsertContractResponse.FromString,
                 _registered_method=True)
+        self.CheckContract = channel.unary_unary(
+                '/intelgraph.gateway.v1.ContractService/CheckContract',
+                request_serializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.CheckContractRequest.SerializeToString,
+                response_deserializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.CheckContractResponse.FromString,
+                _registered_method=True)
         self.GetContract = channel.unary_unary(
                 '/intelgraph.gateway.v1.ContractService/GetContract',
                 request_serializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.GetContractRequest.SerializeToString,
@@ -62,7 +67,15 @@ class ContractServiceServicer:
     """
 
     def UpsertContract(self, request, context):
-        """Publishes a contract. The same document again changes nothing; a published version never changes.
+        """Publishes a contract. The same document again changes nothing; a published version never changes. One that lifts a
+        legal hold, or keeps its dataset for less long, takes an approval.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckContract(self, request, context):
+        """Says what would come of publishing a contract, and publishes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +109,11 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.UpsertContract,
                     request_deserializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.UpsertContractRequest.FromString,
                     response_serializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.UpsertContractResponse.SerializeToString,
+            ),
+            'CheckContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckContract,
+                    request_deserializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.CheckContractRequest.FromString,
+                    response_serializer=intelgraph_dot_gateway_dot_v1_dot_contract__pb2.CheckContractResponse.SerializeToString,
             ),
             'GetContract': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContract,
@@ -141,6 +159,33 @@ class ContractService:
             '/intelgraph.gateway.v1.ContractService/UpsertContract',
             intelgraph_dot_gateway_dot_v1_dot_contract__pb2.UpsertContractRequest.SerializeToString,
             intelgraph_dot_gateway_dot_v1_dot_contract__pb2.UpsertContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/intelgraph.gateway.v1.ContractService/CheckContract',
+            intelgraph_dot_gateway_dot_v1_dot_contract__pb2.CheckContractRequest.SerializeToString,
+            intelgraph_dot_gateway_dot_v1_dot_contract__pb2.CheckContractResponse.FromString,
             options,
             channel_credentials,
             insecure,

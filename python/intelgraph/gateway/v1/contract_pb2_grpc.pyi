@@ -34,7 +34,11 @@ class ContractServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ContractServiceAsyncStub: ...
     UpsertContract: _grpc.UnaryUnaryMultiCallable[_contract_pb2.UpsertContractRequest, _contract_pb2.UpsertContractResponse]
-    """Publishes a contract. The same document again changes nothing; a published version never changes."""
+    """Publishes a contract. The same document again changes nothing; a published version never changes. One that lifts a
+    legal hold, or keeps its dataset for less long, takes an approval.
+    """
+    CheckContract: _grpc.UnaryUnaryMultiCallable[_contract_pb2.CheckContractRequest, _contract_pb2.CheckContractResponse]
+    """Says what would come of publishing a contract, and publishes nothing."""
     GetContract: _grpc.UnaryUnaryMultiCallable[_contract_pb2.GetContractRequest, _contract_pb2.GetContractResponse]
     """Returns one version of a contract."""
     ListContracts: _grpc.UnaryUnaryMultiCallable[_contract_pb2.ListContractsRequest, _contract_pb2.ListContractsResponse]
@@ -48,7 +52,11 @@ class ContractServiceAsyncStub(ContractServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpsertContract: _aio.UnaryUnaryMultiCallable[_contract_pb2.UpsertContractRequest, _contract_pb2.UpsertContractResponse]  # type: ignore[assignment]
-    """Publishes a contract. The same document again changes nothing; a published version never changes."""
+    """Publishes a contract. The same document again changes nothing; a published version never changes. One that lifts a
+    legal hold, or keeps its dataset for less long, takes an approval.
+    """
+    CheckContract: _aio.UnaryUnaryMultiCallable[_contract_pb2.CheckContractRequest, _contract_pb2.CheckContractResponse]  # type: ignore[assignment]
+    """Says what would come of publishing a contract, and publishes nothing."""
     GetContract: _aio.UnaryUnaryMultiCallable[_contract_pb2.GetContractRequest, _contract_pb2.GetContractResponse]  # type: ignore[assignment]
     """Returns one version of a contract."""
     ListContracts: _aio.UnaryUnaryMultiCallable[_contract_pb2.ListContractsRequest, _contract_pb2.ListContractsResponse]  # type: ignore[assignment]
@@ -65,7 +73,17 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contract_pb2.UpsertContractRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contract_pb2.UpsertContractResponse, _abc.Awaitable[_contract_pb2.UpsertContractResponse]]:
-        """Publishes a contract. The same document again changes nothing; a published version never changes."""
+        """Publishes a contract. The same document again changes nothing; a published version never changes. One that lifts a
+        legal hold, or keeps its dataset for less long, takes an approval.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckContract(
+        self,
+        request: _contract_pb2.CheckContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_pb2.CheckContractResponse, _abc.Awaitable[_contract_pb2.CheckContractResponse]]:
+        """Says what would come of publishing a contract, and publishes nothing."""
 
     @_abc_1.abstractmethod
     def GetContract(

@@ -16,6 +16,8 @@ class ContractPublished(Facts):
     version: str
     digest: str
     """SHA-256 of the canonical document, hexadecimal."""
+    retention: str = ""
+    """Its class; empty in entries of before it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +166,25 @@ class LogAnchored(Facts):
     root: str
     recorded_us: int
     """When its last change was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractRetentionChanged(Facts):
+    """A version that was published holds its dataset, lifts its hold, or keeps it for another time."""
+
+    KIND: ClassVar[str] = "contract.retention_changed"
+    NUMBER: ClassVar[int] = 24
+    dataset: str
+    version: str
+    before: str
+    """Class that held until then."""
+    after: str
+    """Class that holds from then on."""
+    shortens: bool
+    """Whether a hold is lifted, or the dataset kept for less long."""
+    due_changes: int
+    """Changes that were due at once, where it shortens."""
+    due_quarantined: int
+    """Likewise, records in quarantine."""
+    approval_id: str | None
+    """The approval that was used up for it."""

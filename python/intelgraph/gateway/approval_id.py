@@ -1,14 +1,12 @@
-"""The approval that a request names for its act."""
+"""How a request names an approval."""
 
 from uuid import UUID
 
 from intelgraph.errors import InvalidArgument
 
 
-def approval_id_of(text: str) -> UUID | None:
-    """The id; None where the request names none. Raises InvalidArgument APPROVAL_ID_INVALID."""
-    if not text:
-        return None
+def approval_id(text: str) -> UUID:
+    """The id. Raises InvalidArgument APPROVAL_ID_INVALID."""
     try:
         return UUID(text)
     except ValueError:
@@ -17,3 +15,8 @@ def approval_id_of(text: str) -> UUID | None:
             "the approval's id is not a UUID",
             fix="copy it from `intelgraph approvals list`",
         ) from None
+
+
+def approval_id_if_given(text: str) -> UUID | None:
+    """The id; None for an empty text. Raises as `approval_id`."""
+    return approval_id(text) if text else None
