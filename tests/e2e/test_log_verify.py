@@ -17,6 +17,7 @@ import pytest
 from intelgraph.storage.cluster import DATABASE
 from intelgraph.storage.embedded import EmbeddedServer
 from tests.e2e.gateway import OBSERVATIONS, TENANT, GatewayProcess
+from tests.e2e.test_ledger import client_of
 from tests.parts.postgres import superuser
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def moment(hour: int) -> str:
     return (datetime(2013, 1, 1, tzinfo=UTC) + timedelta(hours=hour)).isoformat()
 
 
-def verify(data_dir: Path, *options: str) -> tuple[int, Any, str]:
+def verify(data_dir: Path, *options: str, of: str = "log") -> tuple[int, Any, str]:
     """The exit code, what was printed as JSON (None if it is none), and the errors."""
     done = subprocess.run(
-        [sys.executable, "-m", "intelgraph", "--data-dir", str(data_dir), "log", "verify", *options],
+        [sys.executable, "-m", "intelgraph", "--data-dir", str(data_dir), of, "verify", *options],
         cwd=data_dir.parent,
         env={name: value for name, value in os.environ.items() if not name.startswith("INTELGRAPH_")},
         capture_output=True,
@@ -110,3 +111,38 @@ def test_an_unknown_tenant_is_named(gateway: GatewayProcess) -> None:
     code, _, errors = verify(gateway.data_dir, "--json", "--tenant", "nobody")
     assert code == 2
     assert json.loads(errors)["error"]["reason"] == "TENANT_UNKNOWN"
+
+
+def test_damaged_key_rows_are_findings_and_the_rest_is_checked(gateway: GatewayProcess) -> None:
+    """Last, for it leaves them damaged: a data key of a tenant, the keys above those of another, and an entry."""
+    with gateway.blocking_client() as client:
+        client.tenants.create("keyless")
+    with client_of(gateway, "keyless", "operator", "connector") as keyless:
+        keyless.contracts.put(json.dumps(json.loads(OBSERVATIONS) | {"tenantId": "keyless"}).encode())
+        with keyless.stream("observations", "s", producer="test") as stream:
+            stream.send([{"origin": "S", "time_hour": moment(0), "temp": 1}])
+    _, verdict, errors = verify(gateway.data_dir, "--json", of="ledger")
+    assert verdict["findings"] == [], (verdict, errors)
+    gateway.stop()
+    damage = """
+    UPDATE {} SET wrapped = set_byte(wrapped, 50, get_byte(wrapped, 50) # 1)
+    WHERE tenant_id = (SELECT tenant_id FROM tenant WHERE name = '{}')
+    """
+    with EmbeddedServer(gateway.data_dir) as server:
+        for statement in (
+            damage.format("data_key", TENANT),
+            damage.format("tenant_key", "keyless"),
+            "ALTER TABLE ledger_entry DISABLE TRIGGER ALL",
+            "UPDATE ledger_entry SET payload = payload || 'x' WHERE index = 3",
+        ):
+            asyncio.run(superuser(server, statement, database=DATABASE))
+    code, verdict, errors = verify(gateway.data_dir, "--json", of="ledger")
+    gateway.start()
+    assert code == 1, errors
+    assert ("ENTRY_ALTERED", 3) in {(each["reason"], each["index"]) for each in verdict["findings"]}
+    logs = {log["tenant"]: log for log in verdict["logs"]}
+    assert (logs[TENANT]["findings"][0]["reason"], logs[TENANT]["changes"]) == (
+        "KEY_ROW_CORRUPT",
+        RECORDS - 1,
+    )
+    assert [each["reason"] for each in logs["keyless"]["findings"]] == ["KEY_ROW_CORRUPT"]

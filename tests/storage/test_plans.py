@@ -145,7 +145,7 @@ def test_removing_reads_what_it_removes_and_little_more(store: Store, tenant: UU
             try:
                 await connection.execute("INSERT INTO dataset VALUES ($1, 1, 'd')", tenant)
                 await connection.execute(
-                    "INSERT INTO contract VALUES ($1, 1, 1, '1.0.0', '', sha256(''), $2)",
+                    "INSERT INTO contract VALUES ($1, 1, 1, '1.0.0', '', sha256($2), $2)",
                     tenant,
                     b'{"retention": "ephemeral-7d"}',
                 )
