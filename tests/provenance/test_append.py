@@ -44,7 +44,7 @@ async def test_an_entry_is_committed_with_its_act(database: Database, tmp_path: 
         "contract:flights@1.0.0",
         str(entry_id),
     )
-    assert payload == {"dataset": "flights", "version": "1.0.0", "digest": "ab" * 32}
+    assert payload == {"dataset": "flights", "version": "1.0.0", "digest": "ab" * 32, "retention": ""}
 
 
 async def test_an_act_that_is_undone_leaves_no_entry(database: Database, ledger: Ledger) -> None:
