@@ -22,6 +22,7 @@ from intelgraph.provenance.making_up import make_up
 from intelgraph.storage.connection import Connection
 from intelgraph.tenants.registry import TenantRegistry
 from tests.parts.ledger import ledger_parts
+from tests.parts.outbox import pack
 from tests.provenance.log_world import LogWorld
 
 OPERATOR = Actor("root", "cli")
@@ -129,6 +130,17 @@ async def test_recovery_works_beside_a_gateway_that_refuses(log_world: LogWorld)
         await log_world.append(1)
         await log_world.until(302)
     await log_world.verify(302)
+
+
+async def test_an_act_that_was_signed_in_part_is_not_this_logs(log_world: LogWorld) -> None:
+    await log_world.sequenced(30)
+    rows = await log_world.entries()
+    await log_world.take_back(20)
+    both = pack(dict(rows[25])) + pack({**dict(rows[26]), "commitments": bytes(64)})
+    await log_world.superuser("INSERT INTO ledger_outbox (entries, packed) VALUES (2, $1)", both)
+    with pytest.raises(FailedPrecondition, match="LEDGER_DIVERGED"):
+        await log_world.recovery().recover(OPERATOR, approvals=Given())
+    assert (len(await log_world.entries()), await log_world.outbox()) == (20, 2)
 
 
 async def test_what_is_done_about_a_fork_is_entered_and_nothing_else(log_world: LogWorld) -> None:

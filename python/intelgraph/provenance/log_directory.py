@@ -61,12 +61,12 @@ class LogDirectory:
 
     def drop_partials(self, paths: Iterable[str]) -> None:
         """Removes the partial tiles of those of these paths that are full tiles. Who still asks for one finds nothing
-        and takes the beginning of the full one (C2SP tlog-tiles, "Partial Tiles").
+        and takes the beginning of the full one (C2SP tlog-tiles, "Partial Tiles"). What cannot be removed now is swept
+        when a writer starts.
         """
-        with self._faults():
-            for path in paths:
-                if f"{_PARTIALS}/" not in path:
-                    shutil.rmtree(self.root / f"{path}{_PARTIALS}", ignore_errors=True)
+        for path in paths:
+            if f"{_PARTIALS}/" not in path:
+                shutil.rmtree(self.root / f"{path}{_PARTIALS}", ignore_errors=True)
 
     def sweep(self) -> None:
         """Removes what writers left that were killed: files that never got their name, partial tiles of full ones."""
